@@ -1,0 +1,115 @@
+package local
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+)
+
+// Count is what verify.mjs tells about one path of a file; its comment defines each number.
+type Count struct {
+	Kind     string         `json:"kind"`     // string, integer, time, boolean, double, struct, list or map
+	Values   int64          `json:"values"`   // slots, NULLs included
+	Nulls    int64          `json:"nulls"`    // slots that are NULL
+	Empty    int64          `json:"empty"`    // empty strings
+	Distinct int64          `json:"distinct"` // different values, without NULL
+	Sum      string         `json:"sum"`      // bytes of strings, the numbers, milliseconds, trues; "" for doubles and containers
+	Lengths  map[string]int `json:"lengths"`  // length of a list or map → how often; NULLs not among them
+}
+
+// Counts is one reader's account of one file.
+type Counts struct {
+	Rows  int64            `json:"rows"`
+	Paths map[string]Count `json:"paths"` // by dotted path; `.element` are a list's items, `.key` and `.value` a map's
+}
+
+// FileCounts is what both readers say about one file.
+type FileCounts struct {
+	File      string `json:"file"` // path below the lake
+	DuckDB    Counts `json:"duckdb"`
+	Hyparquet Counts `json:"hyparquet"`
+}
+
+// Verify counts all columns of all Parquet files below the folder lake, with DuckDB and with hyparquet. It fails when one of
+// them cannot read a file; it does not compare them.
+func Verify(ctx context.Context, lake string) ([]FileCounts, error) {
+	var files []FileCounts
+	return files, script(ctx, &files, nil, "verify.mjs", lake)
+}
+
+// Result is a table that a query gave. A cell is what JSON makes of it: string, float64, bool, nil, []any, map[string]any. Numbers
+// of 64 bits and times come as text, as DuckDB prints them.
+type Result struct {
+	Columns []string `json:"columns"`
+	Types   []string `json:"types"`
+	Rows    [][]any  `json:"rows"`
+}
+
+// Query runs SQL statements over a lake in the dialect that Athena and DuckDB share, with the views and macros of duckdb.sql, and returns the result
+// of the last statement. query.mjs tells how UNNEST of a list of structs is rewritten.
+func Query(ctx context.Context, lake, sql string) (Result, error) {
+	var result Result
+	return result, script(ctx, &result, []byte(sql), "query.mjs", lake)
+}
+
+// Dialect names a grammar of ParseSQL.
+type Dialect string
+
+// The grammars: Hive's reads table definitions, Trino's queries and views.
+const (
+	Hive  Dialect = "hive"
+	Trino Dialect = "trino"
+)
+
+// Statement is one SQL statement and the grammar that it should keep.
+type Statement struct {
+	Dialect Dialect `json:"dialect"`
+	SQL     string  `json:"sql"`
+}
+
+// SyntaxError is one place where a statement breaks its grammar; line and column count from 1.
+type SyntaxError struct {
+	Line    int    `json:"line"`
+	Column  int    `json:"column"`
+	Message string `json:"message"`
+}
+
+// Error gives the place and the parser's message.
+func (e SyntaxError) Error() string { return fmt.Sprintf("%d:%d: %s", e.Line, e.Column, e.Message) }
+
+// ParseSQL returns for each statement the places where it breaks its grammar: an empty list means that it was accepted.
+func ParseSQL(ctx context.Context, statements []Statement) ([][]SyntaxError, error) {
+	input, err := json.Marshal(statements)
+	if err != nil {
+		return nil, fmt.Errorf("parse SQL: %w", err)
+	}
+	var found [][]SyntaxError
+	if err := script(ctx, &found, input, "parse-sql.mjs"); err != nil {
+		return nil, err
+	}
+	if len(found) != len(statements) {
+		return nil, fmt.Errorf("parse SQL: %d answers to %d statements", len(found), len(statements))
+	}
+	return found, nil
+}
+
+// script runs a script whose output is one JSON value and decodes it into out. A first argument that is a folder is
+// made absolute, since error messages and globs of the programs are easier to read so.
+func script(ctx context.Context, out any, input []byte, name string, folder ...string) error {
+	for i, f := range folder {
+		abs, err := filepath.Abs(f)
+		if err != nil {
+			return fmt.Errorf("node %s: %w", name, err)
+		}
+		folder[i] = abs
+	}
+	data, err := run(ctx, input, name, folder...)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, out); err != nil {
+		return fmt.Errorf("node %s: output: %w", name, err)
+	}
+	return nil
+}
