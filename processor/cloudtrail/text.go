@@ -1,0 +1,118 @@
+package cloudtrail
+
+import (
+	"unicode/utf16"
+	"unicode/utf8"
+	"unsafe"
+)
+
+// alias returns b as a string without a copy. The callers see to it that b is
+// never written again.
+func alias(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// appendText appends the text that the inside of a checked JSON string stands
+// for: escapes resolved; lone surrogates and invalid UTF-8 as U+FFFD.
+func appendText(dst, src []byte) []byte {
+	for i := 0; i < len(src); {
+		switch c := src[i]; {
+		case c == '\\' && src[i+1] == 'u':
+			r, n := unicodeEscape(src[i:])
+			dst = utf8.AppendRune(dst, r)
+			i += n
+		case c == '\\':
+			dst = append(dst, plainEscape(src[i+1]))
+			i += 2
+		case c < utf8.RuneSelf:
+			dst = append(dst, c)
+			i++
+		default:
+			r, size := utf8.DecodeRune(src[i:])
+			dst = utf8.AppendRune(dst, r)
+			i += size
+		}
+	}
+	return dst
+}
+
+func plainEscape(c byte) byte {
+	switch c {
+	case 'b':
+		return '\b'
+	case 'f':
+		return '\f'
+	case 'n':
+		return '\n'
+	case 'r':
+		return '\r'
+	case 't':
+		return '\t'
+	}
+	return c // quote, backslash, slash
+}
+
+// unicodeEscape reads the escape at the start of src, and the second half of a
+// surrogate pair if there is one.
+func unicodeEscape(src []byte) (r rune, n int) {
+	r = hex4(src[2:6])
+	if !utf16.IsSurrogate(r) {
+		return r, 6
+	}
+	if len(src) >= 12 && src[6] == '\\' && src[7] == 'u' {
+		if pair := utf16.DecodeRune(r, hex4(src[8:12])); pair != utf8.RuneError {
+			return pair, 12
+		}
+	}
+	return utf8.RuneError, 6
+}
+
+func hex4(digits []byte) (r rune) {
+	for _, c := range digits[:4] {
+		switch {
+		case c <= '9':
+			c -= '0'
+		default:
+			c = c | 0x20 - 'a' + 10
+		}
+		r = r<<4 | rune(c)
+	}
+	return r
+}
+
+// appendCompact appends checked JSON without white space outside strings and
+// with invalid UTF-8 as U+FFFD; all else stays as it is written.
+func appendCompact(dst, src []byte) []byte {
+	inside := false
+	for i := 0; i < len(src); {
+		c := src[i]
+		if c >= utf8.RuneSelf {
+			r, size := utf8.DecodeRune(src[i:])
+			dst = utf8.AppendRune(dst, r)
+			i += size
+			continue
+		}
+		switch {
+		case inside && c == '\\':
+			dst = append(dst, c, src[i+1])
+			i += 2
+			continue
+		case c == '"':
+			inside = !inside
+		case !inside && isSpace(c):
+			i++
+			continue
+		}
+		dst = append(dst, c)
+		i++
+	}
+	return dst
+}
+
+// appendValidUTF8 appends src with each invalid byte as U+FFFD.
+func appendValidUTF8(dst, src []byte) []byte {
+	for i := 0; i < len(src); {
+		r, size := utf8.DecodeRune(src[i:])
+		dst = utf8.AppendRune(dst, r)
+		i += size
+	}
+	return dst
+}
