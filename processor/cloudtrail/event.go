@@ -3,6 +3,8 @@ package cloudtrail
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -141,21 +143,26 @@ func (e *Event) BlobTree(b Blob) *Value {
 }
 
 // finish derives ID, Time and Kind. The reason is "" when all is well.
-func (e *Event) finish() (reason string) {
+func (e *Event) finish() (reason string, err error) {
+	if source, _ := e.Text(EventSource); source == "aws:s3" {
+		return reasonNotification, errNotification
+	}
 	text, ok := e.Text(EventTime)
 	if !ok || text == "" {
-		return reasonNoTime
+		return reasonNoTime, errNoTime
 	}
 	if e.Time, ok = parseTime(text); !ok {
-		return reasonBadTime
+		return reasonBadTime, fmt.Errorf("no time: %q", text[:min(len(text), 64)])
 	}
 	if e.ID, _ = e.Text(EventID); e.ID == "" {
 		sum := sha256.Sum256(e.Raw)
 		e.ID = "sha256:" + hex.EncodeToString(sum[:16])
 	}
 	e.Kind = e.kind()
-	return ""
+	return "", nil
 }
+
+var errNoTime = errors.New("a record needs an eventTime that is text")
 
 // kind judges by eventType; records of before 1.02 lack it.
 func (e *Event) kind() Kind {

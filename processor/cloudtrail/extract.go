@@ -71,15 +71,6 @@ type members struct {
 	blobs  [NumBlobs]span
 }
 
-// leftover is a member that has no place among fields and blobs.
-type leftover struct {
-	in       *node
-	known    *entry // set when a known member holds a value of the wrong kind
-	name     []byte // as written, between its quotes
-	escaped  uint8  // flags of the name
-	from, to int    // of the value
-}
-
 // extractor takes one record apart. It is reused from record to record.
 type extractor struct {
 	scanner
@@ -101,13 +92,31 @@ func (x *extractor) record(i int, m *members) int {
 	x.flags = 0
 	end := x.node(root, i, 1)
 	if end < 0 || end-i > maxRecord {
-		x.side = x.side[:x.sideBase]
 		return end
 	}
 	m.messy = x.flags&(hasSpace|hasBadUTF) != 0
-	x.buildExtra()
-	m.side = x.side[x.sideBase:len(x.side):len(x.side)]
 	return end
+}
+
+// complete finishes the record that was taken apart last. Until then its texts
+// from the side buffer are out of reach; what turns out to be no record does
+// without.
+func (x *extractor) complete() {
+	x.buildExtra()
+	x.m.side = x.side[x.sideBase:len(x.side):len(x.side)]
+}
+
+// hasTime tells whether there is an eventTime, of whatever form.
+func (m *members) hasTime() bool { return m.fields[EventTime].kind() > kindNull }
+
+// isRecord tells whether the object has the look of a CloudTrail record.
+func (m *members) isRecord() bool {
+	for _, f := range [...]Field{EventTime, EventVersion, EventName, EventSource, EventID, EventType} {
+		if m.fields[f] != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // node takes the object at i apart by what is known of its members.
@@ -214,7 +223,12 @@ func (x *extractor) compound(n *node, e *entry, i, depth int) int {
 		x.leave(leftover{n, e, nil, 0, i, end})
 	}
 	if e.blob >= 0 {
-		x.m.blobs[e.blob] = x.blob(i, end, kind, flags)
+		s := x.blob(i, end, kind, flags)
+		x.m.blobs[e.blob] = s
+		if (e.blob == int(Resources) && kind == kindArray || e.blob == int(FederatedAttributes) && kind == kindObject) &&
+			!fitsColumns(x.b[i:end]) {
+			x.leave(leftover{n, e, nil, 0, i, end})
+		}
 	}
 	return end
 }
