@@ -102,7 +102,12 @@ func (r Relation) group() string { return r.Kind + " " + r.Type }
 
 // Actor is who did it. The caller resolves it (package identity) and hands it to Catalogue.Changes; this package only keeps it.
 // It depends on what was known when the event was processed, so it takes part in the law only as a tie-break.
-type Actor struct{ Root, Role, Session string }
+type Actor struct {
+	Root    string // first principal
+	Role    string // ARN of the role in use
+	Session string // its session name
+	Via     string // the service that acted for the actor; "" when none did. Changes fills it from the event where it is empty
+}
 
 // Change is what one event does to one resource. Only the named parts change; the rest of the resource is left alone.
 type Change struct {
@@ -115,7 +120,6 @@ type Change struct {
 
 	EventName, EventSource string
 	Actor                  Actor
-	Via                    string // the service that acted for the actor; "" when none did
 
 	ARN         string // as the event shows it; "" when it does not
 	State       string // one of the State constants, or "" when the event does not say

@@ -103,7 +103,7 @@ func (r *Record) Apply(c *Change) Outcome {
 func (r *Record) hides(c *Change) bool { return c.Version.Less(r.born.version) }
 
 func (r *Record) applyLife(c *Change) (raised bool) {
-	d := deed{c.Version, c.Effect, c.EventName, c.Actor.Root, c.Via}
+	d := deed{c.Version, c.Effect, c.EventName, c.Actor.Root, c.Actor.Via}
 	raised = raise(&r.changed, d)
 	if r.first.version.IsZero() || d.compare(r.first) < 0 {
 		r.first = d

@@ -19,8 +19,8 @@ func drawChange() *rapid.Generator[*Change] {
 		c := &Change{
 			Key: Key{"111122223333", "eu-west-1", "AWS::Test::Thing", "a"}, Effect: effect, EventName: "Do" + effect.String(),
 			Version: Version{1_500_000_000_000 + 1000*rapid.Int64Range(0, 6).Draw(t, "second"), effect.Rank(), drawID(t)},
-			Actor:   Actor{Root: rapid.SampledFrom([]string{"", "ann", "bob"}).Draw(t, "actor")},
-			Via:     rapid.SampledFrom([]string{"", "autoscaling.amazonaws.com"}).Draw(t, "via"),
+			Actor: Actor{Root: rapid.SampledFrom([]string{"", "ann", "bob"}).Draw(t, "actor"),
+				Via: rapid.SampledFrom([]string{"", "autoscaling.amazonaws.com"}).Draw(t, "via")},
 		}
 		c.Alive = effect == Create || effect == Seed || effect != Delete && rapid.Bool().Draw(t, "alive")
 		c.State = rapid.SampledFrom([]string{"", StateActive, StateStopped, StateCreating}).Draw(t, "state")

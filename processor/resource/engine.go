@@ -1,0 +1,406 @@
+package resource
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/cairnstream/cairn/processor/cloudtrail"
+)
+
+// maxText bounds one copied value, in bytes. Values are ids, names and words; what is longer is described, not needed in full.
+const maxText = 1024
+
+// Effects is what an event does to the inventory.
+type Effects struct {
+	Changes []Change  // in the order of the event
+	Learned []Learned // names that the event teaches; keep them before the next event
+	// Unidentified counts the catalogue entries that met the event but found no id in it: calls that reach CloudTrail without
+	// parameters, and attachments that nobody taught.
+	Unidentified int
+}
+
+// Changes says what the event changes. For an event without effect it costs one map look-up and allocates nothing. names
+// answers the look-ups of names; nil answers none. The result does not alias the event.
+//
+// An unknown name becomes the id of a resource of its own at once, and the change says so (Change.Unresolved); waiting for the
+// create that would teach it is left to the caller.
+func (c *Catalogue) Changes(e *cloudtrail.Event, actor Actor, names Names) Effects {
+	if code, _ := e.Text(cloudtrail.ErrorCode); code != "" {
+		return Effects{}
+	}
+	source, _ := e.Text(cloudtrail.EventSource)
+	name, _ := e.Text(cloudtrail.EventName)
+	entries := c.find(call{source, name})
+	if len(entries) == 0 {
+		return Effects{}
+	}
+	if readOnly, _ := e.Text(cloudtrail.ReadOnly); readOnly == "true" {
+		return Effects{}
+	}
+	if done, _ := e.BlobTree(cloudtrail.ResponseElements).Get("_return").Text(); done == "false" {
+		return Effects{}
+	}
+	if names == nil {
+		names = MapNames(nil)
+	}
+	r := run{catalogue: c, event: e, names: names, name: strings.Clone(name), source: strings.Clone(source), id: strings.Clone(e.ID)}
+	r.actor = r.cloneActor(actor)
+	r.region, _ = e.Text(cloudtrail.AWSRegion)
+	for _, en := range entries {
+		r.entry(en)
+	}
+	return r.out
+}
+
+// run is the work on one event.
+type run struct {
+	catalogue        *Catalogue
+	event            *cloudtrail.Event
+	names            Names
+	name, source, id string
+	region           string
+	actor            Actor
+	out              Effects
+}
+
+// console is in invokedBy when a person uses the AWS console, which is no service acting on its own.
+const console = "signin.amazonaws.com"
+
+func (r *run) cloneActor(a Actor) Actor {
+	if by, _ := r.event.Text(cloudtrail.IdentityInvokedBy); a.Via == "" && by != console {
+		a.Via = by
+	}
+	return Actor{strings.Clone(a.Root), strings.Clone(a.Role), strings.Clone(a.Session), strings.Clone(a.Via)}
+}
+
+func (r *run) entry(en *entry) {
+	s := &scope{event: r.event, names: r.names, kind: en.kind, account: r.event.Account(), region: r.region}
+	s.at = Version{r.event.Time.UnixMilli(), en.effect.Rank(), r.id}
+	if en.kind != nil && en.kind.Global {
+		s.region = "global"
+	}
+	members := []item{{}}
+	if en.each != nil {
+		members = en.each.eval(s)
+	}
+	failed := en.minus.texts(s)
+	met, before := false, len(r.out.Changes)
+	for _, m := range members {
+		s.item = m
+		if en.when != nil && !en.when.holds(s) || en.unless != nil && en.unless.holds(s) {
+			met = true
+			continue
+		}
+		s.unknown = ""
+		for _, id := range en.ids(s) {
+			met = true
+			if !slices.Contains(failed, id) {
+				r.change(en, s, id)
+			}
+		}
+	}
+	if !met && len(r.out.Changes) == before {
+		r.out.Unidentified++
+	}
+}
+
+// ids: with `each` a member has one id; without it the path may yield many.
+func (en *entry) ids(s *scope) []string {
+	if en.each == nil {
+		return en.id.texts(s)
+	}
+	if id := en.id.first(s); id != "" {
+		return []string{id}
+	}
+	return nil
+}
+
+func (r *run) change(en *entry, s *scope, raw string) {
+	kind, found, ok := r.identify(en, raw)
+	if !ok {
+		return
+	}
+	key, ok := r.key(kind, found)
+	if !ok {
+		return
+	}
+	inner := *s
+	inner.kind = kind
+	c := Change{Key: key, Effect: en.effect, Version: s.at, EventName: r.name, EventSource: r.source, Actor: r.actor, Unresolved: bound(s.unknown)}
+	c.Alive = en.effect == Create || kind.Reused && en.effect != Delete
+	c.ARN = bound(cmp.Or(found.arn, en.arn.first(&inner)))
+	c.fill(en, &inner, r.catalogue)
+	r.teach(en, &inner, key)
+	if to := en.rename.first(&inner); to != "" {
+		r.rename(c, kind, to)
+		return
+	}
+	r.out.Changes = append(r.out.Changes, c)
+}
+
+func (r *run) identify(en *entry, raw string) (*Type, identity, bool) {
+	switch en.by {
+	case "arn":
+		kind, found := r.catalogue.byARN(r.source, raw)
+		return kind, found, kind != nil
+	case "prefix":
+		kind := r.catalogue.byPrefix(raw)
+		return kind, identity{id: raw}, kind != nil
+	}
+	found, ok := en.kind.identify(raw)
+	return en.kind, found, ok
+}
+
+// key is the owner's key; false when the recipient of the event does not own the resource. The owner is the account of the ARN,
+// else that of the record's list of resources, else the recipient.
+func (r *run) key(kind *Type, found identity) (Key, bool) {
+	recipient := r.event.Account()
+	owner := found.account
+	if owner == "" {
+		owner = listedOwner(r.event, kind.Name)
+	}
+	owner = cmp.Or(owner, recipient)
+	if owner == "" || recipient != "" && owner != recipient {
+		return Key{}, false
+	}
+	region := cmp.Or(found.region, r.region)
+	if kind.Global {
+		region = "global"
+	}
+	if region == "" {
+		return Key{}, false
+	}
+	return Key{strings.Clone(owner), strings.Clone(region), kind.Name, bound(found.id)}, true
+}
+
+func listedOwner(e *cloudtrail.Event, kind string) string {
+	for res := range listed(e, kind) {
+		if account, _ := res.Get("accountId").Text(); account != "" {
+			return account
+		}
+	}
+	return ""
+}
+
+// fill copies what the entry names, and nothing else.
+func (c *Change) fill(en *entry, s *scope, cat *Catalogue) {
+	c.State = en.nextState(s)
+	for _, a := range en.set {
+		if v, ok := a.value(s); ok {
+			c.Set = append(c.Set, Attr{a.name, v})
+		}
+	}
+	sortAttrs(c.Set)
+	c.Unset = en.unset
+	c.ReplaceTags = en.replaceTags || en.untagAll
+	for _, t := range en.tags {
+		c.Tags = t.collect(c.Tags, s)
+	}
+	sortAttrs(c.Tags)
+	for _, key := range en.untag.texts(s) {
+		c.Untag = append(c.Untag, bound(key))
+	}
+	slices.Sort(c.Untag)
+	for _, l := range en.relate {
+		c.Add = append(c.Add, l.relations(s, c.Key)...)
+		if l.replace {
+			c.Replace = append(c.Replace, l.kind+" "+l.target)
+		}
+	}
+	for _, l := range en.unrelate {
+		c.Remove = append(c.Remove, l.relations(s, c.Key)...)
+		if l.all {
+			c.Replace = append(c.Replace, l.kind+" "+l.target)
+		}
+	}
+}
+
+// nextState: a create without a state of its own makes the resource active, a delete deleted. Only a delete ends a life, so
+// another call that already sees the resource going says nothing.
+func (en *entry) nextState(s *scope) string {
+	switch en.effect {
+	case Delete:
+		return StateDeleted
+	case Create:
+		if st := states[strings.ToLower(en.state.first(s))]; st != "" && st != StateDeleted {
+			return st
+		}
+		return StateActive
+	}
+	if st := states[strings.ToLower(en.state.first(s))]; st != StateDeleted {
+		return st
+	}
+	return ""
+}
+
+func (a assign) value(s *scope) (string, bool) {
+	texts := a.from.texts(s)
+	if len(texts) == 0 {
+		return "", false
+	}
+	switch a.kind {
+	case "bool":
+		v := boolean(texts[0])
+		return v, v != ""
+	case "list":
+		texts = slices.Clone(texts)
+		slices.Sort(texts)
+		return bound(strings.Join(slices.Compact(texts), ",")), true
+	}
+	return bound(texts[0]), true
+}
+
+// bound copies a text, so that it does not keep the event alive, and cuts what is too long at a character.
+func bound(text string) string {
+	if len(text) > maxText {
+		text = strings.ToValidUTF8(text[:maxText], "")
+	}
+	return strings.Clone(text)
+}
+
+var pairNames = [...][2]string{{"key", "value"}, {"Key", "Value"}, {"tagKey", "tagValue"}, {"TagKey", "TagValue"}}
+
+// collect reads tags. A member with a key is a pair, and one without value has an empty value; an object is a mapping.
+func (t tagSource) collect(tags []Attr, s *scope) []Attr {
+	if t.from == nil {
+		return tags
+	}
+	for _, it := range t.from.eval(s) {
+		if t.key != nil {
+			inner := *s
+			inner.item = it
+			if key := t.key.first(&inner); key != "" {
+				tags = append(tags, Attr{bound(key), bound(t.value.first(&inner))})
+			}
+			continue
+		}
+		tags = collectTags(tags, it.value)
+	}
+	return tags
+}
+
+func collectTags(tags []Attr, v *cloudtrail.Value) []Attr {
+	for member := range v.Items() {
+		tags = collectTags(tags, member)
+	}
+	for _, names := range pairNames {
+		if key, ok := v.Get(names[0]).Text(); ok {
+			value, _ := v.Get(names[1]).Text()
+			return append(tags, Attr{bound(key), bound(value)})
+		}
+	}
+	for key, value := range v.Members() {
+		if text, ok := value.Text(); ok {
+			tags = append(tags, Attr{bound(key), bound(text)})
+		}
+	}
+	return tags
+}
+
+// relations are the members that a link names.
+func (l link) relations(s *scope, from Key) (relations []Relation) {
+	if l.rules != "" {
+		return cloneRelations(securityRules(s, l.rules))
+	}
+	members := []item{s.item}
+	if l.each != nil {
+		members = l.each.eval(s)
+	}
+	for _, m := range members {
+		inner := *s
+		inner.item = m
+		if l.to != nil {
+			inner.kind = l.to
+		}
+		for _, id := range l.id.texts(&inner) {
+			if key, ok := l.otherKey(id, from); ok {
+				relations = append(relations, Relation{Kind: l.kind, Type: l.target, Key: key, Detail: l.details(&inner)})
+			}
+		}
+	}
+	return relations
+}
+
+func cloneRelations(rules []Relation) []Relation {
+	for i := range rules {
+		rules[i].Key = bound(rules[i].Key)
+	}
+	return rules
+}
+
+// otherKey is the other resource's key: in its own account and region where the id says so, else beside this one.
+func (l link) otherKey(id string, from Key) (string, bool) {
+	if l.to == nil {
+		return bound(id), true
+	}
+	found, ok := l.to.identify(id)
+	if !ok {
+		return "", false
+	}
+	region := cmp.Or(found.region, from.Region)
+	if l.to.Global {
+		region = "global"
+	}
+	return bound(Key{cmp.Or(found.account, from.Account), region, l.to.Name, found.id}.String()), true
+}
+
+func (l link) details(s *scope) (details []Attr) {
+	for _, a := range l.detail {
+		if v, ok := a.value(s); ok {
+			details = append(details, Attr{a.name, v})
+		}
+	}
+	return details
+}
+
+// rename ends the old key and lets the new one live, linked to each other.
+func (r *run) rename(c Change, kind *Type, to string) {
+	found, ok := kind.identify(to)
+	if !ok || found.id == c.Key.ID {
+		r.out.Changes = append(r.out.Changes, c)
+		return
+	}
+	old := c
+	c.Key.ID, c.ARN, c.Alive = bound(found.id), "", true
+	c.Add = append(slices.Clone(c.Add), Relation{Kind: "renamed_from", Type: kind.Name, Key: old.Key.String()})
+	gone := Change{
+		Key: old.Key, Effect: Delete, State: StateDeleted, EventName: old.EventName, EventSource: old.EventSource, Actor: old.Actor,
+		Version: Version{old.Version.Time, Delete.Rank(), old.Version.EventID},
+		Add:     []Relation{{Kind: "renamed_to", Type: kind.Name, Key: c.Key.String()}},
+	}
+	r.out.Changes = append(r.out.Changes, gone, c)
+}
+
+func (r *run) teach(en *entry, s *scope, key Key) {
+	for _, l := range en.learn {
+		members := []item{s.item}
+		if l.each != nil {
+			members = l.each.eval(s)
+		}
+		for _, m := range members {
+			inner := *s
+			inner.item, inner.kind = m, l.kind
+			r.lesson(en, l, &inner, key)
+		}
+	}
+}
+
+func (r *run) lesson(en *entry, l lesson, s *scope, key Key) {
+	id := key.ID
+	if l.id != nil {
+		id = bound(l.id.first(s))
+	}
+	scope := key.Account + "/" + key.Region
+	kind, text := memberKind(l.kind), bound(l.member.first(s))
+	if l.name != nil {
+		kind, text, scope = nameKind(l.kind), bound(l.name.first(s)), scope+"/"+cmp.Or(bound(l.vpc.first(s)), "default")
+	}
+	if id == "" || text == "" {
+		return
+	}
+	r.out.Learned = append(r.out.Learned, Learned{
+		Kind: kind, Scope: scope, Name: text, ID: id, Version: s.at, Made: en.effect == Create && l.id == nil,
+		Unresolved: Key{key.Account, key.Region, l.kind.Name, text},
+	})
+}
