@@ -163,21 +163,28 @@ func (c *checker) checkGroup(i int, g *rowGroup, table Table) {
 	for j, leaf := range c.leaves {
 		columns[j] = c.checkChunk(fmt.Sprintf("%s, %s", where, leaf.dotted()), leaf, g, &g.chunks[j])
 	}
-	c.checkSizes(where, g)
+	c.checkSizes(where, i, g)
 	c.checkSorting(where, g, columns, table.Sorting)
 	c.checkFilters(where, g, columns, table.Filters)
 }
 
-// checkSizes compares the sizes of the group with those of its chunks.
-func (c *checker) checkSizes(where string, g *rowGroup) {
-	var uncompressed int64
-	for i := range g.chunks {
-		uncompressed += g.chunks[i].uncompressed()
+// checkSizes compares sizes, place and number of the group with those of its chunks; all but the first are optional.
+func (c *checker) checkSizes(where string, i int, g *rowGroup) {
+	var uncompressed, compressed int64
+	for j := range g.chunks {
+		uncompressed += g.chunks[j].uncompressed()
+		compressed += g.chunks[j].compressed()
 	}
 	if uncompressed != g.byteSize {
 		c.fail("chunks", "%s says %d bytes, its chunks have %d", where, g.byteSize, uncompressed)
 	}
-	if g.hasOffset && g.offset != g.chunks[0].start() {
-		c.fail("chunks", "%s says that it starts at %d, its first chunk at %d", where, g.offset, g.chunks[0].start())
+	if g.raw.has(6) && g.raw.int(6) != compressed {
+		c.fail("chunks", "%s says %d compressed bytes, its chunks have %d", where, g.raw.int(6), compressed)
+	}
+	if g.raw.has(5) && g.raw.int(5) != g.chunks[0].start() {
+		c.fail("chunks", "%s says that it starts at %d, its first chunk at %d", where, g.raw.int(5), g.chunks[0].start())
+	}
+	if g.raw.has(7) && g.raw.int(7) != int64(i) {
+		c.fail("chunks", "%s says that it is number %d", where, g.raw.int(7))
 	}
 }

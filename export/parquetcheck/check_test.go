@@ -31,3 +31,12 @@ func violates(t *testing.T, data []byte, table Table, rule string) {
 		}
 	}
 }
+
+// breaksFirst is violates for files in which one fault leads to others: only the first one found counts.
+func breaksFirst(t *testing.T, data []byte, table Table, rule string) {
+	t.Helper()
+	found := check(data, table)
+	if v := (*Violation)(nil); len(found) == 0 || !errors.As(found[0], &v) || v.Rule != rule {
+		t.Errorf("found %v, want one of %q first", found, rule)
+	}
+}

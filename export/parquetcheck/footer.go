@@ -53,13 +53,11 @@ type fileMeta struct {
 }
 
 type rowGroup struct {
-	chunks    []chunk
-	byteSize  int64
-	rows      int64
-	sorting   []object // SortingColumn
-	hasOffset bool
-	offset    int64
-	ordinal   int64
+	chunks   []chunk
+	byteSize int64
+	rows     int64
+	sorting  []object // SortingColumn
+	raw      object
 }
 
 type chunk struct {
@@ -127,8 +125,7 @@ func fileMetaOf(o object) fileMeta {
 
 func rowGroupOf(o object) rowGroup {
 	g := rowGroup{
-		byteSize: o.int(2), rows: o.int(3), sorting: items[object](o.list(4)),
-		hasOffset: o.has(5), offset: o.int(5), ordinal: o.int(7),
+		raw: o, byteSize: o.int(2), rows: o.int(3), sorting: items[object](o.list(4)),
 	}
 	for _, c := range items[object](o.list(1)) {
 		g.chunks = append(g.chunks, chunk{raw: c, meta: c.object(3)})

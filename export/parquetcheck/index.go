@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 )
@@ -108,19 +109,36 @@ func (c *checker) checkEncodings(where string, col *column) {
 			c.fail("encodings", "%s: declares %v, allowed are %v", where, e, allowed)
 		}
 	}
-	used := map[encoding]int64{}
+	used := map[encoding]bool{}
 	for _, p := range col.pages {
-		used[p.encoding]++
+		used[p.encoding] = true
 	}
 	for e := range used {
 		if !slices.Contains(declared, e) {
 			c.fail("encodings", "%s: pages use %v, the metadata declares %v", where, e, declared)
 		}
 	}
+	c.checkEncodingStats(where, col)
+}
+
+// checkEncodingStats: by these counts readers tell whether a dictionary holds all values of a chunk, and skip the chunk when it does not hold one.
+func (c *checker) checkEncodingStats(where string, col *column) {
+	type pages struct {
+		kind     int64
+		encoding encoding
+	}
+	said, have := map[pages]int64{}, map[pages]int64{}
 	for _, stat := range items[object](col.chunk.meta.list(13)) {
-		if e := encoding(stat.int(2)); stat.int(1) == pageData && stat.int(3) != used[e] {
-			c.fail("encodings", "%s: %d pages in %v, the metadata says %d", where, used[e], e, stat.int(3))
-		}
+		said[pages{stat.int(1), encoding(stat.int(2))}] += stat.int(3)
+	}
+	for _, p := range col.pages {
+		have[pages{pageData, p.encoding}]++
+	}
+	if col.dictionary {
+		have[pages{pageDictionary, encPlain}]++
+	}
+	if len(said) > 0 && !maps.Equal(said, have) {
+		c.fail("encodings", "%s: the metadata counts pages by kind and encoding as %v, there are %v", where, said, have)
 	}
 }
 

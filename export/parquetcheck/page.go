@@ -37,6 +37,8 @@ type column struct {
 	leaf  *node
 	chunk *chunk
 	pages []*page
+	// dictionary tells whether the chunk begins with a dictionary page.
+	dictionary bool
 }
 
 func (col *column) slots() (n int64) {
@@ -109,7 +111,6 @@ type reader struct {
 	chunk      *chunk
 	data       []byte // the whole chunk
 	dictionary [][]byte
-	hasDict    bool
 	column     *column
 	rows       int64
 	plainSize  int64 // headers and uncompressed bodies so far
@@ -159,6 +160,9 @@ func (r *reader) page(pos int64) (int64, error) {
 	if header.has(4) && uint32(header.int(4)) != crc32.ChecksumIEEE(body) {
 		r.checker.fail("pages", "%s: page at %d: checksum is wrong", r.where, r.chunk.start()+pos)
 	}
+	if header.int(1) == pageDataV2 {
+		return 0, &Violation{Rule: "page version", Message: fmt.Sprintf("page at %d is a data page V2", r.chunk.start()+pos)}
+	}
 	plain, err := r.checker.decompress(body, header.int(2))
 	if err != nil {
 		return 0, err
@@ -170,14 +174,16 @@ func (r *reader) page(pos int64) (int64, error) {
 		return total, r.readDictionary(pos, header.object(7), plain)
 	case pageData:
 		return total, r.readData(page{offset: r.chunk.start() + pos, size: total}, header.object(5), plain)
-	case pageDataV2:
-		return 0, &Violation{Rule: "page version", Message: fmt.Sprintf("page at %d is a data page V2", r.chunk.start()+pos)}
 	}
 	return 0, fmt.Errorf("unknown page type %d", header.int(1))
 }
 
-// maxPageBytes bounds what a damaged header can make us allocate.
-const maxPageBytes = 1 << 30
+// These bound what a damaged header can make us allocate: a page is never larger than its row group, and has at most some hundred
+// items of a list for each row.
+const (
+	maxPageBytes = MaxGroupBytes
+	maxPageSlots = 1 << 24
+)
 
 func newZSTD() (*zstd.Decoder, error) {
 	return zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxPageBytes))
@@ -198,7 +204,7 @@ func (c *checker) decompress(body []byte, size int64) ([]byte, error) {
 }
 
 func (r *reader) readDictionary(pos int64, header object, data []byte) error {
-	if pos != 0 || r.hasDict {
+	if pos != 0 || r.column.dictionary {
 		return errors.New("a dictionary page that is not the first page")
 	}
 	if offset := r.chunk.dictionaryOffset(); offset != r.chunk.start() {
@@ -207,18 +213,22 @@ func (r *reader) readDictionary(pos int64, header object, data []byte) error {
 	if e := encoding(header.int(2)); e != encPlain {
 		return fmt.Errorf("dictionary in %v", e)
 	}
-	values, rest, err := plain(r.leaf.kind, data, int(header.int(1)))
+	n := header.int(1)
+	if n < 0 || n > maxPageSlots {
+		return fmt.Errorf("dictionary of %d values", n)
+	}
+	values, rest, err := plain(r.leaf.kind, data, int(n))
 	if err == nil && len(rest) > 0 {
 		err = fmt.Errorf("%d bytes follow the dictionary", len(rest))
 	}
-	r.dictionary, r.hasDict = values, true
+	r.dictionary, r.column.dictionary = values, true
 	return err
 }
 
 // readData decodes a data page V1: levels for repetition, levels for definition, values.
 func (r *reader) readData(p page, header object, data []byte) error {
 	n := header.int(1)
-	if n < 0 || n > maxPageBytes {
+	if n < 0 || n > maxPageSlots {
 		return fmt.Errorf("%d values", n)
 	}
 	p.slots, p.encoding, p.header = int(n), encoding(header.int(2)), statisticsOf(header.object(5))
@@ -296,7 +306,7 @@ func (r *reader) values(e encoding, data []byte, n int) ([][]byte, error) {
 }
 
 func (r *reader) fromDictionary(data []byte, n int) ([][]byte, error) {
-	if !r.hasDict {
+	if !r.column.dictionary {
 		return nil, errors.New("no dictionary")
 	}
 	if n == 0 {

@@ -112,7 +112,7 @@ func writeOptions(extra ...parquet.WriterOption) []parquet.WriterOption {
 		parquet.KeyValueMetadata(TableKey, "sample"),
 		parquet.SortingWriterConfig(parquet.SortingColumns(parquet.Ascending("account"), parquet.Ascending("id"))),
 		parquet.BloomFilters(parquet.SplitBlockFilter(10, "id"), parquet.SplitBlockFilter(10, "who", "key")),
-		parquet.MaxRowsPerRowGroup(1500),
+		parquet.MaxRowsPerRowGroup(1700),
 	}, extra...)
 }
 
