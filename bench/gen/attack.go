@@ -1,0 +1,3 @@
+package gen
+
+func (w *world) scheduleAttack(g *Generator) {}
