@@ -49,9 +49,9 @@ type Records struct {
 const DefaultMaxBytes = 256 << 20
 
 // maxLayers is how many wrappings (gzip, base64, a list, a text inside JSON, a
-// KPL aggregate) a record may wear. The deepest sensible ones are six: a list of
-// queue messages with a notification in each, with base64 of gzip of a list.
-const maxLayers = 8
+// KPL aggregate) a record may wear. The deepest sensible ones are eight: gzip of
+// a list of stream records with base64 of gzip of a list of messages.
+const maxLayers = 10
 
 // Decoder turns payloads into records. The zero Decoder is ready. It is not
 // safe for concurrent use, but what it returned stays valid.

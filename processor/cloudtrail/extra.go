@@ -71,7 +71,7 @@ func (l *leftover) appendPath(dst []byte) []byte {
 	case l.escaped&hasBadUTF == 0:
 		return append(dst, l.name...)
 	}
-	return appendValidUTF8(dst, l.name)
+	return appendClean(dst, l.name)
 }
 
 // fitsColumns tells whether the columns of a list of resources, or of the map
@@ -105,19 +105,21 @@ var resourceColumns = []string{"ARN", "accountId", "type"}
 // fitsMap tells whether the object at i has only string values and only names
 // among those allowed (nil: any), each once; and where it ends, if it fits.
 func (s *scanner) fitsMap(i int, allowed []string) (end int, ok bool) {
-	var names [][]byte
+	var names [32][]byte
+	n := 0
 	for i = s.space(i + 1); s.b[i] != '}'; {
 		quote, value, flags := s.name(i)
 		name := s.b[i+1 : quote]
-		if s.b[value] != '"' || flags != 0 || len(names) > 32 || allowed != nil && !contains(allowed, name) {
+		if s.b[value] != '"' || flags != 0 || n == len(names) || allowed != nil && !contains(allowed, name) {
 			return 0, false
 		}
-		for _, earlier := range names {
+		for _, earlier := range names[:n] {
 			if string(earlier) == string(name) {
 				return 0, false
 			}
 		}
-		names = append(names, name)
+		names[n] = name
+		n++
 		end, _ := s.text(value)
 		if i = s.space(end); s.b[i] == ',' {
 			i = s.space(i + 1)

@@ -31,8 +31,11 @@ func (d *Decoder) broken(i int) int {
 // begins before: an object on a new line, or a record with behind it what may
 // stand behind a record.
 func (d *Decoder) pieceEnd(i int) int {
-	if d.budget <= 0 {
+	switch {
+	case d.budget <= 0:
 		return len(d.x.b)
+	case d.x.b[i] != '{' && d.x.b[i] != '[':
+		return d.nextPiece(i+1, len(d.x.b))
 	}
 	limit := min(len(d.x.b), i+d.budget)
 	n, read, sure := matching(d.x.b[i:limit])

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -22,7 +23,7 @@ var (
 const (
 	hasSpace  uint8 = 1 << iota // white space outside strings
 	hasEscape                   // a backslash in a string
-	hasBadUTF                   // bytes that are not UTF-8
+	hasBadUTF                   // bytes that are not UTF-8, or the escape of half a surrogate pair
 )
 
 // scanner checks JSON by the grammar of RFC 8259 and finds where values end.
@@ -244,8 +245,12 @@ func (s *scanner) text(i int) (end int, flags uint8) {
 			return i + 1, flags
 		case c == '\\':
 			flags |= hasEscape
+			from := i
 			if i = s.escape(i); i < 0 {
 				return i, 0
+			}
+			if i-from == 6 && utf16.IsSurrogate(hex4(b[from+2:])) {
+				flags |= hasBadUTF
 			}
 		case c < ' ':
 			return s.fail(i, errSyntax), 0
@@ -261,7 +266,8 @@ func (s *scanner) text(i int) (end int, flags uint8) {
 	}
 }
 
-// escape returns the end of the escape that begins at i.
+// escape returns the end of the escape that begins at i; the two escapes of a
+// surrogate pair are one.
 func (s *scanner) escape(i int) int {
 	if i+1 >= len(s.b) {
 		return s.fail(i+1, errCut)
@@ -270,15 +276,25 @@ func (s *scanner) escape(i int) int {
 	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
 		return i + 2
 	case 'u':
-		for k := i + 2; k < i+6; k++ {
-			if k >= len(s.b) || !isHex(s.b[k]) {
-				return s.fail(k, errSyntax)
-			}
-		}
-		return i + 6
+		return s.unicode(i)
 	}
 	return s.fail(i+1, errSyntax)
 }
+
+func (s *scanner) unicode(i int) int {
+	for k := i + 2; k < i+6; k++ {
+		if k >= len(s.b) || !isHex(s.b[k]) {
+			return s.fail(k, errSyntax)
+		}
+	}
+	if utf16.IsSurrogate(hex4(s.b[i+2:])) && i+12 <= len(s.b) && isHex4(s.b[i+8:]) {
+		_, n := unicodeEscape(s.b[i : i+12])
+		return i + n
+	}
+	return i + 6
+}
+
+func isHex4(b []byte) bool { return isHex(b[0]) && isHex(b[1]) && isHex(b[2]) && isHex(b[3]) }
 
 func isHex(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f'

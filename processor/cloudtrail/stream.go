@@ -167,27 +167,34 @@ func (d *Decoder) tooDeep(i int) int {
 // one, another value, or no JSON at all.
 func (d *Decoder) stranger(i int, inArray bool, depth int) int {
 	b := d.x.b
-	switch b[i] {
-	case '"':
-		end, _ := d.x.text(i)
-		if end < 0 {
-			return d.broken(i)
-		}
+	if b[i] != '"' && b[i] != '[' {
+		return d.word(i, inArray)
+	}
+	end := d.x.value(i, 0)
+	if end < 0 || !d.endsValue(end) {
+		return d.broken(i)
+	}
+	if b[i] == '"' {
 		if text := d.unquote(i, end); holdsMore(text) {
 			d.layer(text, depth+1, false)
-		} else {
-			d.reject(reasonNotObject, nil, b[i:end])
+			return end
 		}
-		return end
-	case '[':
-		end := d.x.value(i, 0)
-		if end < 0 {
-			return d.broken(i)
-		}
-		d.reject(reasonNotObject, nil, b[i:end])
-		return end
 	}
-	return d.word(i, inArray)
+	d.reject(reasonNotObject, nil, b[i:end])
+	return end
+}
+
+// endsValue tells whether what stands behind a value may stand there. A quote
+// too many makes a text of what is none, and gives itself away here.
+func (d *Decoder) endsValue(end int) bool {
+	if end = d.x.space(end); end >= len(d.x.b) {
+		return true
+	}
+	switch d.x.b[end] {
+	case ',', ']', '{', '[', '"', recordSeparator:
+		return true
+	}
+	return false
 }
 
 // word rejects a number, a literal, or anything up to where an object may begin.

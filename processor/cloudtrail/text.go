@@ -78,26 +78,21 @@ func hex4(digits []byte) (r rune) {
 	return r
 }
 
-// appendCompact appends checked JSON without white space outside strings and
-// with invalid UTF-8 as U+FFFD; all else stays as it is written.
+// appendCompact appends checked JSON without white space outside strings, and
+// with strings that every reader accepts; all else stays as it is written.
 func appendCompact(dst, src []byte) []byte {
 	inside := false
 	for i := 0; i < len(src); {
 		c := src[i]
-		if c >= utf8.RuneSelf {
-			r, size := utf8.DecodeRune(src[i:])
-			dst = utf8.AppendRune(dst, r)
-			i += size
-			continue
-		}
 		switch {
-		case inside && c == '\\':
-			dst = append(dst, c, src[i+1])
-			i += 2
-			continue
 		case c == '"':
 			inside = !inside
-		case !inside && isSpace(c):
+		case inside:
+			n := insideStep(src[i:])
+			dst = appendStep(dst, src[i:i+n])
+			i += n
+			continue
+		case isSpace(c):
 			i++
 			continue
 		}
@@ -107,12 +102,40 @@ func appendCompact(dst, src []byte) []byte {
 	return dst
 }
 
-// appendValidUTF8 appends src with each invalid byte as U+FFFD.
-func appendValidUTF8(dst, src []byte) []byte {
+// appendClean appends the inside of a checked JSON string so that every reader
+// accepts it: an invalid byte becomes U+FFFD, and the escape of half a surrogate
+// pair, which many readers refuse, becomes that of U+FFFD.
+func appendClean(dst, src []byte) []byte {
 	for i := 0; i < len(src); {
-		r, size := utf8.DecodeRune(src[i:])
-		dst = utf8.AppendRune(dst, r)
-		i += size
+		n := insideStep(src[i:])
+		dst = appendStep(dst, src[i:i+n])
+		i += n
 	}
 	return dst
+}
+
+// insideStep returns the size of the first character or escape of the inside of
+// a string; the escapes of a surrogate pair are one.
+func insideStep(src []byte) int {
+	switch c := src[0]; {
+	case c == '\\' && src[1] == 'u':
+		_, n := unicodeEscape(src)
+		return n
+	case c == '\\':
+		return 2
+	case c < utf8.RuneSelf:
+		return 1
+	}
+	_, size := utf8.DecodeRune(src)
+	return size
+}
+
+func appendStep(dst, step []byte) []byte {
+	switch {
+	case len(step) == 1 && step[0] >= utf8.RuneSelf:
+		return utf8.AppendRune(dst, utf8.RuneError)
+	case len(step) == 6 && utf16.IsSurrogate(hex4(step[2:])):
+		return append(dst, `\ufffd`...)
+	}
+	return append(dst, step...)
 }
