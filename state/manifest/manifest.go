@@ -49,6 +49,7 @@ type Manifest struct {
 	Seq       string    `json:"seq"` // last record that is wholly included; decimal, empty before the first
 	Arrival   time.Time `json:"arrival,omitzero"`
 	Watermark time.Time `json:"watermark,omitzero"`
+	Newest    time.Time `json:"newest,omitzero"` // newest event time; one ahead of its arrival counts as its arrival
 	Counts    Counts    `json:"counts"`
 
 	Segments  []Segment `json:"segments,omitempty"` // in the order in which they apply
@@ -73,18 +74,6 @@ type Manifest struct {
 type Parent struct {
 	Shard string `json:"shard"`
 	Ckpt  int64  `json:"ckpt"`
-}
-
-// Counts are sums since the shard began. In is the sum of Rows, Duplicates,
-// Control and Quarantined; Late rows are among Rows.
-type Counts struct {
-	In          int64 `json:"in"`
-	Rows        int64 `json:"rows"`
-	Duplicates  int64 `json:"duplicates"`
-	Control     int64 `json:"control"`
-	Quarantined int64 `json:"quarantined"`
-	Late        int64 `json:"late"`
-	Findings    int64 `json:"findings"`
 }
 
 // Which rows outside of the hash order a segment contributes.
