@@ -210,6 +210,13 @@ type Summary struct {
 // Write writes the corpus below dir, in the layout of a CloudTrail bucket, and beside it labels.tsv, which names the records that
 // belong to attacks: event id, account, time, event name, attack, technique, step. Its directories are made as needed.
 func (g *Generator) Write(dir string) (Summary, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return Summary{}, fmt.Errorf("gen: %w", err)
+	}
+	return g.write(dir, filepath.Join(dir, "labels.tsv"))
+}
+
+func (g *Generator) write(dir, labelFile string) (Summary, error) {
 	var sum Summary
 	labels := [][]byte{[]byte("event_id\taccount\ttime\tevent_name\tattack\ttechnique\tstep\n")}
 	for f := range g.Files() {
@@ -228,7 +235,7 @@ func (g *Generator) Write(dir string) (Summary, error) {
 			}
 		}
 	}
-	err := os.WriteFile(filepath.Join(dir, "labels.tsv"), slices.Concat(labels...), 0o644)
+	err := os.WriteFile(labelFile, slices.Concat(labels...), 0o644)
 	if err != nil {
 		return sum, fmt.Errorf("gen: labels: %w", err)
 	}

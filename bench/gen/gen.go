@@ -25,7 +25,7 @@ type Options struct {
 	// accounts is met to about one percent, because an activity that has begun is finished.
 	EventsPerDay int
 
-	// Attacks is the number of accounts that are attacked once, each in one of the ways of Techniques: 0.
+	// Attacks is the number of accounts that are attacked once, in one of the ways that the function Attacks names: 0.
 	Attacks int
 
 	// DuplicatesPerMillion is how many of a million records are delivered a second time, in a later file: 0. CloudTrail
@@ -112,7 +112,7 @@ func source(seed, purpose uint64) *rand.Rand { return rand.New(rand.NewPCG(seed,
 
 // Label says that a record belongs to an attack. Records without a label are ordinary work.
 type Label struct {
-	Attack    string // name of the attack, one of Techniques or "story"
+	Attack    string // name of the attack, one that the function Attacks names, or "story"
 	Step      string // what the attacker did with this call, in words
 	Technique string // MITRE ATT&CK id, such as T1562.008
 }
