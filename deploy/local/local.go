@@ -123,7 +123,9 @@ func fingerprint(dir string) (string, error) {
 	return fmt.Sprintf("%s/%s %s", runtime.GOOS, runtime.GOARCH, hex.EncodeToString(sum.Sum(nil))), nil
 }
 
-// npmCI runs no install scripts: none of the packages needs one, and a test should not run strangers' programs unasked.
+// npmCI runs no install scripts: none of the packages needs one, and a test should not run strangers' programs unasked. The lock
+// file lists DuckDB's native part for every platform, since `npm ci` refuses a lock file with gaps and npm install records only
+// the parts that it could look at.
 func npmCI(ctx context.Context, dir string) error {
 	cmd := exec.CommandContext(ctx, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
 	cmd.Dir = dir

@@ -1,7 +1,8 @@
 // Runs SQL over a lake with DuckDB, after the views and macros of duckdb.sql have made it look like the Athena database.
 //
-//   node query.mjs LAKE_FOLDER < SQL
+//   node query.mjs [LAKE_FOLDER] < SQL
 //
+// Without a lake there are no views and macros either: plain DuckDB.
 // Input: statements, separated by semicolons. Output: { columns, types, rows } of the last one; every value is text, a number, a
 // boolean, null, a list or an object. duckdb.sql finds the lake in the variable `lake`: getvariable('lake').
 //
@@ -15,12 +16,12 @@ const unnest = /CROSS\s+JOIN\s+UNNEST\s*\(((?:[^()]|\([^()]*\))*)\)\s*AS\s+(\w+)
 const rewrite = sql => sql.replace(unnest, 'CROSS JOIN (SELECT unnest($1, recursive := true)) AS $2($3)')
 
 const lake = process.argv[2]
-if (!lake) throw new Error('usage: node query.mjs LAKE_FOLDER < SQL')
-const setup = await readFile(new URL('./duckdb.sql', import.meta.url), 'utf8')
 const instance = await DuckDBInstance.create(':memory:', { threads: '2', memory_limit: '1GB' })
 const connection = await instance.connect()
-await connection.run(`SET VARIABLE lake = '${lake.replaceAll("'", "''")}'`)
-await connection.run(setup)
+if (lake) {
+  await connection.run(`SET VARIABLE lake = '${lake.replaceAll("'", "''")}'`)
+  await connection.run(await readFile(new URL('./duckdb.sql', import.meta.url), 'utf8'))
+}
 const reader = await connection.runAndReadAll(rewrite(await text(process.stdin)))
 process.stdout.write(JSON.stringify({
   columns: reader.columnNames(),

@@ -35,7 +35,8 @@ type FileCounts struct {
 // them cannot read a file; it does not compare them.
 func Verify(ctx context.Context, lake string) ([]FileCounts, error) {
 	var files []FileCounts
-	return files, script(ctx, &files, nil, "verify.mjs", lake)
+	err := script(ctx, &files, nil, "verify.mjs", lake)
+	return files, err
 }
 
 // Result is a table that a query gave. A cell is what JSON makes of it: string, float64, bool, nil, []any, map[string]any. Numbers
@@ -47,10 +48,11 @@ type Result struct {
 }
 
 // Query runs SQL statements over a lake in the dialect that Athena and DuckDB share, with the views and macros of duckdb.sql, and returns the result
-// of the last statement. query.mjs tells how UNNEST of a list of structs is rewritten.
+// of the last statement. query.mjs tells how UNNEST of a list of structs is rewritten. With an empty lake it is plain DuckDB.
 func Query(ctx context.Context, lake, sql string) (Result, error) {
 	var result Result
-	return result, script(ctx, &result, []byte(sql), "query.mjs", lake)
+	err := script(ctx, &result, []byte(sql), "query.mjs", lake)
+	return result, err
 }
 
 // Dialect names a grammar of ParseSQL.
@@ -94,10 +96,13 @@ func ParseSQL(ctx context.Context, statements []Statement) ([][]SyntaxError, err
 	return found, nil
 }
 
-// script runs a script whose output is one JSON value and decodes it into out. A first argument that is a folder is
-// made absolute, since error messages and globs of the programs are easier to read so.
+// script runs a script whose output is one JSON value and decodes it into out. Folders are made absolute, since the
+// programs put them into messages and globs.
 func script(ctx context.Context, out any, input []byte, name string, folder ...string) error {
 	for i, f := range folder {
+		if f == "" {
+			continue
+		}
 		abs, err := filepath.Abs(f)
 		if err != nil {
 			return fmt.Errorf("node %s: %w", name, err)
