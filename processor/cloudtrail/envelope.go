@@ -167,17 +167,38 @@ func (d *Decoder) envelope(i, depth int) (end int, done bool) {
 	return p.next, true
 }
 
+// objectParts and textParts carry a record, or another envelope.
+var (
+	objectParts = [...]part{partSNS, partKinesis}
+	textParts   = [...]part{partLogMessage, partMessage, partBody, partData}
+)
+
 // carried decodes what an envelope carries as an object or as text.
 func (d *Decoder) carried(p *parts, depth int) bool {
-	for _, k := range [...]part{partSNS, partKinesis} {
+	for _, k := range objectParts {
 		if d.begins(p, k, '{') {
 			d.object(p.at[k], depth+1)
 			return true
 		}
 	}
-	for _, k := range [...]part{partLogMessage, partMessage, partBody, partData} {
+	for _, k := range textParts {
 		if text := d.text(p, k); holdsMore(text) {
 			d.layer(text, depth+1, false)
+			return true
+		}
+	}
+	return false
+}
+
+// carries tells whether there is something for carried to decode.
+func (d *Decoder) carries(p *parts) bool {
+	for _, k := range objectParts {
+		if d.begins(p, k, '{') {
+			return true
+		}
+	}
+	for _, k := range textParts {
+		if holdsMore(d.text(p, k)) {
 			return true
 		}
 	}

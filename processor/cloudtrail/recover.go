@@ -119,8 +119,8 @@ func (d *Decoder) nextPiece(from, limit int) int {
 	return limit
 }
 
-// wholeRecord tells whether the object at i is a whole record or file and stands
-// as one: not as the value of a member, and with no further member behind it.
+// wholeRecord tells whether the object at i is a whole record or envelope and
+// stands as one: not as the value of a member, and with no further member behind it.
 // With a brace missing, the rest of a record can look like a record of its own.
 func (d *Decoder) wholeRecord(i int) bool {
 	b := d.x.b
@@ -138,5 +138,5 @@ func (d *Decoder) wholeRecord(i int) bool {
 		return false
 	}
 	p := d.partsOf(i)
-	return p.has(partEventTime) || p.has(partList)
+	return p.has(partEventTime) || p.has(partList) || p.has(partDetailType) || d.carries(&p)
 }

@@ -187,10 +187,11 @@ func (d *Decoder) stranger(i int, inArray bool, depth int) int {
 // endsValue tells whether what stands behind a value may stand there. A quote
 // too many makes a text of what is none, and gives itself away here.
 func (d *Decoder) endsValue(end int) bool {
-	if end = d.x.space(end); end >= len(d.x.b) {
+	next := d.x.space(end)
+	if next >= len(d.x.b) || bytes.IndexByte(d.x.b[end:next], '\n') >= 0 {
 		return true
 	}
-	switch d.x.b[end] {
+	switch d.x.b[next] {
 	case ',', ']', '{', '[', '"', recordSeparator:
 		return true
 	}
