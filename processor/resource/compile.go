@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -65,8 +66,10 @@ func (e *entry) slot() string {
 
 func compileType(name, source string, body *node) (*Type, error) {
 	t := &Type{Name: name, Source: source, kinds: map[string]string{}, derived: map[string]string{}}
+	var match string
 	err := body.fields(map[string]func(*node) error{
 		"arn":    func(n *node) error { return n.string(&t.template) },
+		"match":  func(n *node) error { return n.string(&match) },
 		"global": func(n *node) error { return n.bool(&t.Global) },
 		"id":     t.readID,
 		"settle": t.readSettle,
@@ -77,10 +80,10 @@ func compileType(name, source string, body *node) (*Type, error) {
 			return t.readAttributes(n, t.derived, slices.Sorted(maps.Keys(derivations)))
 		},
 	})
-	if err == nil && !strings.Contains(t.template, "{id}") && !strings.Contains(t.template, "{account}") {
-		err = body.errorf("type %s has no ARN template", name)
+	if err == nil && !strings.HasPrefix(t.template, "arn:") && t.template != noARN {
+		err = body.errorf("type %s has no ARN template; a type without ARNs says `arn: %s`", name, noARN)
 	}
-	t.form = arnForm(t.template)
+	t.form = arnForm(cmp.Or(match, t.template))
 	t.Attributes = slices.Sorted(maps.Keys(t.kinds))
 	for name := range t.derived {
 		t.Attributes = append(t.Attributes, name)

@@ -8,8 +8,11 @@ import (
 // derivations make attributes out of others and of relations, whenever the resource is read. They are not part of the state:
 // a rule may be added in one event and removed in another, so no single event knows the answer. "" is not known.
 var derivations = map[string]func(*View) string{
-	"world_ports":   func(v *View) string { return worldPorts(v.Relations) },
-	"bucket_public": bucketPublic,
+	"world_ports":       func(v *View) string { return worldPorts(v.Relations) },
+	"bucket_public":     bucketPublic,
+	"shared_with_all":   sharedWithAll,
+	"permission_public": permissionPublic,
+	"url_public":        urlPublic,
 }
 
 func (v *View) derive(t *Type) {
@@ -48,4 +51,42 @@ func opened(v *View, way, block string) string {
 	}
 	open, _ := v.Attribute(way)
 	return open
+}
+
+// sharedWithAll: a snapshot or an image is public when it is shared with everyone. It begins unshared, so without such a member
+// the answer is known only where the creation is.
+func sharedWithAll(v *View) string {
+	for _, r := range v.Relations {
+		if r.Kind == "shared_with" && r.Key == "all" {
+			return "true"
+		}
+	}
+	if v.Origin == OriginEvent {
+		return "false"
+	}
+	return ""
+}
+
+// permissionPublic: everyone may call the function, unless the permission names the account or organization of the caller.
+func permissionPublic(v *View) string {
+	principal, known := v.Attribute("principal")
+	_, account := v.Attribute("source_account")
+	_, organization := v.Attribute("organization")
+	switch {
+	case !known:
+		return ""
+	case principal == "*" && !account && !organization:
+		return "true"
+	}
+	return "false"
+}
+
+func urlPublic(v *View) string {
+	switch auth, _ := v.Attribute("auth_type"); auth {
+	case "":
+		return ""
+	case "NONE":
+		return "true"
+	}
+	return "false"
 }

@@ -15,7 +15,7 @@ const maxText = 1024
 type Effects struct {
 	Changes []Change  // in the order of the event
 	Learned []Learned // names that the event teaches; keep them before the next event
-	// Unidentified counts the catalogue entries that met the event but found no id in it: calls that reach CloudTrail without
+	// Unidentified is 1 when the catalogue has the event and no entry found an id in it: calls that reach CloudTrail without
 	// parameters, and attachments that nobody taught.
 	Unidentified int
 }
@@ -47,8 +47,12 @@ func (c *Catalogue) Changes(e *cloudtrail.Event, actor Actor, names Names) Effec
 	r := run{catalogue: c, event: e, names: names, name: strings.Clone(name), source: strings.Clone(source), id: strings.Clone(e.ID)}
 	r.actor = r.cloneActor(actor)
 	r.region, _ = e.Text(cloudtrail.AWSRegion)
+	met := false
 	for _, en := range entries {
-		r.entry(en)
+		met = r.entry(en) || met
+	}
+	if !met {
+		r.out.Unidentified = 1
 	}
 	return r.out
 }
@@ -74,7 +78,9 @@ func (r *run) cloneActor(a Actor) Actor {
 	return Actor{strings.Clone(a.Root), strings.Clone(a.Role), strings.Clone(a.Session), strings.Clone(a.Via)}
 }
 
-func (r *run) entry(en *entry) {
+// entry applies one row of the catalogue. It reports whether the row understood the event: it found an id, or its condition
+// says that there is nothing to do.
+func (r *run) entry(en *entry) (met bool) {
 	s := &scope{event: r.event, names: r.names, kind: en.kind, account: r.event.Account(), region: r.region}
 	s.at = Version{r.event.Time.UnixMilli(), en.effect.Rank(), r.id}
 	if en.kind != nil && en.kind.Global {
@@ -85,7 +91,6 @@ func (r *run) entry(en *entry) {
 		members = en.each.eval(s)
 	}
 	failed := en.minus.texts(s)
-	met, before := false, len(r.out.Changes)
 	for _, m := range members {
 		s.item = m
 		if en.when != nil && !en.when.holds(s) || en.unless != nil && en.unless.holds(s) {
@@ -100,9 +105,7 @@ func (r *run) entry(en *entry) {
 			}
 		}
 	}
-	if !met && len(r.out.Changes) == before {
-		r.out.Unidentified++
-	}
+	return met
 }
 
 // ids: with `each` a member has one id; without it the path may yield many.
@@ -203,16 +206,18 @@ func (c *Change) fill(en *entry, s *scope, cat *Catalogue) {
 	}
 	slices.Sort(c.Untag)
 	for _, l := range en.relate {
-		c.Add = append(c.Add, l.relations(s, c.Key)...)
-		if l.replace {
+		added := l.relations(s, c.Key)
+		c.Add = append(c.Add, added...)
+		if l.replace && len(added) > 0 { // a call that names no group leaves the groups alone
 			c.Replace = append(c.Replace, l.kind+" "+l.target)
 		}
 	}
 	for _, l := range en.unrelate {
-		c.Remove = append(c.Remove, l.relations(s, c.Key)...)
 		if l.all {
 			c.Replace = append(c.Replace, l.kind+" "+l.target)
+			continue
 		}
+		c.Remove = append(c.Remove, l.relations(s, c.Key)...)
 	}
 }
 

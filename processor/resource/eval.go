@@ -121,7 +121,7 @@ func (x *expr) path(s *scope) []item {
 	case rootAccount:
 		start.made = s.account
 	case rootRegion:
-		start.made = s.region
+		start.made, _ = s.event.Text(cloudtrail.AWSRegion)
 	case rootCaller:
 		start.made = caller(s.event)
 	default:

@@ -23,10 +23,13 @@ type Type struct {
 	last     string // the id begins after the last of this text: an IAM path
 	kinds    map[string]string
 	derived  map[string]string // attribute to the name of its derivation
-	template string
-	form     *regexp.Regexp
-	ignore   []string // ids that name AWS's own, not a resource of the account
+	template string            // of ARNs; for making one
+	form     *regexp.Regexp    // for reducing one to its id; of `match` where ids live inside another's ARN
+	ignore   []string          // ids that name AWS's own, not a resource of the account
 }
+
+// noARN is the template of a type whose resources have no ARN.
+const noARN = "none"
 
 // identity is what an id in an event says.
 type identity struct{ account, region, id, arn string }
@@ -94,15 +97,19 @@ func (t *Type) match(raw string, found *identity) bool {
 
 // arn makes the ARN of a key from the type's template; "" when the template has parts that only an event can show.
 func (t *Type) arn(k Key, eventRegion string) string {
-	if t == nil || strings.ContainsAny(t.template, "*?") {
+	if t == nil || t.template == noARN || strings.ContainsAny(t.template, "*?") {
 		return ""
 	}
 	region := k.Region
 	if t.Global {
 		region = ""
 	}
+	id := k.ID
+	if strings.Contains(t.template, "/{id}") {
+		id = strings.TrimPrefix(id, "/") // a parameter's name may begin with the slash that its ARN holds anyway
+	}
 	return strings.NewReplacer("{partition}", partition(cmp.Or(eventRegion, region)), "{region}", region,
-		"{account}", k.Account, "{id}", k.ID).Replace(t.template)
+		"{account}", k.Account, "{id}", id).Replace(t.template)
 }
 
 // partition follows from the region, where no ARN shows it.
