@@ -44,7 +44,7 @@ func TestDecodeBrokenPieces(t *testing.T) {
 		{"records behind record separators", "\x1e" + one + "\n\x1e" + two + "\n", events("1", "2")},
 		{"byte order mark between files", "\xef\xbb\xbf{\"Records\":[" + one + "]}\xef\xbb\xbf{\"Records\":[" + two + "]}", events("1", "2")},
 		{"scalars", "1\ntrue\n\"x\"\nnull", rejects("not an object", "not an object", "not an object", "not an object")},
-		{"list of lists", `[[` + one + `]]`, rejects("not an object")},
+		{"list of lists", `[[` + one + `],[],[` + two + `]]`, outcome{Events: []string{"1", "2"}, Rejects: []string{"not an object"}}},
 		{"two lists in one file", `{"Records":[` + one + `],"Records":[` + two + `]}`, events("1", "2")},
 		{"messages with one broken", `{"messageType":"DATA_MESSAGE","logEvents":[{"id":"1","message":` + quote(one) + `},{"id":"2","message":x},{"id":"3","message":` + quote(two) + `}]}`,
 			outcome{Events: []string{"1", "2"}, Rejects: []string{"not json"}}},
@@ -103,7 +103,8 @@ func TestRejectsHoldTheirPiece(t *testing.T) {
 	}
 }
 
-// One wrong byte in one record of a file harms no other record.
+// One wrong byte in one record of a file harms no other record. The commas help:
+// without them a colon for the last brace would make the next record a value.
 func TestOneWrongByteHarmsOneRecord(t *testing.T) {
 	structural := []byte(`{}[]",:\x1 ` + "\n\x00")
 	rapid.Check(t, func(t *rapid.T) {
@@ -121,7 +122,7 @@ func TestOneWrongByteHarmsOneRecord(t *testing.T) {
 			text = text[:at] + text[at+1:]
 		}
 		records[victim] = text
-		separator := rapid.SampledFrom([]string{",", ",\n", ""}).Draw(t, "separator")
+		separator := rapid.SampledFrom([]string{",", ",\n"}).Draw(t, "separator")
 		payload := `{"Records":[` + strings.Join(records, separator) + `]}`
 		var d Decoder
 		r := d.Decode([]byte(payload))

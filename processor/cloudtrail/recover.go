@@ -40,6 +40,8 @@ func (d *Decoder) pieceEnd(i int) int {
 	limit := min(len(d.x.b), i+d.budget)
 	n, read, sure := matching(d.x.b[i:limit])
 	d.budget -= read
+	// Brackets also match around several records, when one bracket is wrong.
+	sure = sure && bytes.Count(d.x.b[i:i+n], []byte(`"eventTime"`)) < 2
 	switch {
 	case n > 0 && sure:
 		return i + n

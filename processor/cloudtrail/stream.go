@@ -167,8 +167,11 @@ func (d *Decoder) tooDeep(i int) int {
 // one, another value, or no JSON at all.
 func (d *Decoder) stranger(i int, inArray bool, depth int) int {
 	b := d.x.b
-	if b[i] != '"' && b[i] != '[' {
+	switch next := d.x.space(i + 1); {
+	case b[i] != '"' && b[i] != '[':
 		return d.word(i, inArray)
+	case b[i] == '[' && next < len(b) && b[next] == '{' && depth < maxLayers:
+		return d.sequence(next, true, depth+1) // a bracket too many, or lists joined
 	}
 	end := d.x.value(i, 0)
 	if end < 0 || !d.endsValue(end) {
