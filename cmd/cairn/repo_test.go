@@ -150,7 +150,7 @@ func TestMayImport(t *testing.T) {
 func TestSoleImporters(t *testing.T) {
 	sole := map[string][]string{
 		"github.com/dgraph-io/badger":               {"state"},
-		"github.com/parquet-go/parquet-go":          {"export", "export/parquetcheck"},
+		"github.com/parquet-go/parquet-go":          {"export", "export/columnar", "export/parquetcheck"},
 		"github.com/aws/aws-sdk-go-v2/service/s3":   {"state/blob"},
 		"github.com/vmware/vmware-go-kcl-v2":        {"processor/kcl"},
 		"github.com/aws/aws-sdk-go-v2/service/glue": {"export/athena", "cmd/cairn"},

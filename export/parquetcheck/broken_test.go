@@ -246,6 +246,8 @@ func TestFooter(t *testing.T) {
 		{"empty bounds of a chunk", "empty bounds", func(m object) { stats(m, colID)[5], stats(m, colID)[6] = []byte{}, []byte{} }},
 		{"former bounds", "bounds", func(m object) { stats(m, colID)[1], stats(m, colID)[2] = []byte("a"), []byte("b") }},
 		{"NaN as a bound", "bounds", func(m object) { stats(m, colScore)[6] = []byte{0, 0, 0, 0, 0, 0, 0xf8, 0x7f} }},
+		{"bound that is no text", "bounds", func(m object) { stats(m, colID)[6] = []byte("id-\xff") }},
+		{"exact bound that is no value", "bounds", func(m object) { stats(m, colID)[6], stats(m, colID)[8] = []byte("id"), true }},
 		{"no offset index", "offset index", func(m object) { delete(chunkOf(m, 0, colID), 4) }},
 		{"no column index", "column index", func(m object) { delete(chunkOf(m, 0, colID), 6) }},
 		{"filter elsewhere", "bloom filters", func(m object) { meta(m, colID)[14] = int64(1 << 40) }},
@@ -344,6 +346,28 @@ func metaOf(t *testing.T, data []byte) fileMeta {
 		t.Fatal(err)
 	}
 	return meta
+}
+
+// TestShortenedBounds: bounds may be wider than the values, as long as nothing claims that they are exact.
+func TestShortenedBounds(t *testing.T) {
+	data := patch(t, goodFile(t), func(m object) {
+		stats := chunkOf(m, 0, colID).object(3).object(12)
+		stats[5], stats[6] = []byte("ie"), []byte("id-")
+		delete(stats, 7)
+		delete(stats, 8)
+	})
+	data = patchStructure(t, data, 0, colID, 6, 7, func(o object) { o.list(2)[0] = []byte("id") })
+	if found := check(data, rowTable); len(found) > 0 {
+		t.Error(found)
+	}
+}
+
+// TestText: readers refuse a file for one string that is not UTF-8.
+func TestText(t *testing.T) {
+	data := writeOne(t, struct {
+		A *string `parquet:"a,optional,dict"`
+	}{A: ptr("a\xffb")})
+	breaksFirst(t, data, Table{}, "text")
 }
 
 // TestLimits: row groups and footers that readers handle badly.

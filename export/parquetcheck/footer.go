@@ -68,13 +68,15 @@ type chunk struct {
 type statistics struct {
 	min, max       []byte
 	hasMin, hasMax bool
+	exactMin       bool // the bound is a value of the column, not only below or above all
+	exactMax       bool
 	nulls          int64
 	hasNulls       bool
 }
 
 func statisticsOf(o object) statistics {
 	return statistics{
-		min: o.bytes(6), max: o.bytes(5), hasMin: o.has(6), hasMax: o.has(5),
+		min: o.bytes(6), max: o.bytes(5), hasMin: o.has(6), hasMax: o.has(5), exactMin: o.bool(8), exactMax: o.bool(7),
 		nulls: o.int(3), hasNulls: o.has(3),
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"unicode/utf8"
 )
 
 // compare orders two values of a column as the format defines it: bytes for text, numbers with sign.
@@ -29,7 +30,7 @@ func double(b []byte) float64 { return math.Float64frombits(binary.LittleEndian.
 func validBound(kind physical, b []byte) bool {
 	switch kind {
 	case typeBytes:
-		return true
+		return utf8.Valid(b) // a shortened bound must still be text
 	case typeBoolean:
 		return len(b) == 1 && b[0] <= 1
 	case typeDouble:
@@ -94,7 +95,23 @@ func (c *checker) checkChunkStatistics(where string, col *column) {
 		c.checkBounds(where, "chunk", col.leaf, s, p.values)
 		c.checkBounds(where, "chunk in its former fields", col.leaf, former, p.values)
 	}
+	c.checkExact(where, col, s)
 	c.checkEncodings(where, col)
+}
+
+// checkExact wants a bound that calls itself exact among the values: readers answer min() and max() from it.
+func (c *checker) checkExact(where string, col *column, s statistics) {
+	among := func(bound []byte) bool {
+		return slices.ContainsFunc(col.pages, func(p *page) bool {
+			return slices.ContainsFunc(p.values, func(v []byte) bool { return bytes.Equal(v, bound) })
+		})
+	}
+	if s.hasMin && s.exactMin && !among(s.min) {
+		c.fail("bounds", "%s: the minimum of the chunk calls itself exact and is no value", where)
+	}
+	if s.hasMax && s.exactMax && !among(s.max) {
+		c.fail("bounds", "%s: the maximum of the chunk calls itself exact and is no value", where)
+	}
 }
 
 // checkEncodings wants the declared encodings to be known ones and to hold all that the pages use.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -93,6 +94,9 @@ func (c *checker) checkCounts(where string, col *column, g *rowGroup) {
 	var rows int64
 	for _, p := range col.pages {
 		rows += p.rows
+		if i := slices.IndexFunc(p.values, func(v []byte) bool { return col.leaf.kind == typeBytes && !utf8.Valid(v) }); i >= 0 {
+			c.fail("text", "%s: page at %d: value %d is not UTF-8", where, p.offset, i)
+		}
 		if p.header.hasNulls && p.header.nulls != p.nulls() {
 			c.fail("counts", "%s: page at %d has %d nulls, its header says %d", where, p.offset, p.nulls(), p.header.nulls)
 		}
