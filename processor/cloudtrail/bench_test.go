@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // generatedFile is a CloudTrail file of n records in the shapes and proportions
@@ -97,4 +99,58 @@ func BenchmarkTree(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100, "ns/event")
+}
+
+// The forms of a stream: one event in an EventBridge envelope, and a CloudWatch
+// Logs message of 100 in gzip.
+func BenchmarkDecodeEnvelopes(b *testing.B) {
+	var d Decoder
+	events := d.Decode(generatedFile(100)).Events
+	bridge := []byte(`{"version":"0","id":"1","detail-type":"AWS API Call via CloudTrail","source":"aws.ec2","account":"111122223333",` +
+		`"time":"2023-07-10T12:00:00Z","region":"us-east-1","resources":[],"detail":` + string(events[0].Raw) + `}`)
+	var logs strings.Builder
+	logs.WriteString(`{"messageType":"DATA_MESSAGE","logEvents":[`)
+	for i, e := range events {
+		fmt.Fprintf(&logs, `%s{"id":"%d","timestamp":1688990400000,"message":%s}`, []string{"", ","}[min(i, 1)], i, quote(string(e.Raw)))
+	}
+	logs.WriteString(`]}`)
+	for _, c := range []struct {
+		name    string
+		payload []byte
+		events  int
+	}{{"eventbridge", bridge, 1}, {"cloudwatch", []byte(logs.String()), 100}, {"cloudwatch-gzip", pack([]byte(logs.String())), 100}} {
+		b.Run(c.name, func(b *testing.B) {
+			b.SetBytes(int64(len(c.payload)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if r := d.Decode(c.payload); len(r.Events) != c.events {
+					b.Fatalf("%d events, want %d", len(r.Events), c.events)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(c.events), "ns/event")
+		})
+	}
+}
+
+// BenchmarkScanOnly is the floor: the grammar alone, nothing extracted; and the
+// same by jsontext.
+func BenchmarkScanOnly(b *testing.B) {
+	file := generatedFile(1000)
+	b.Run("cairn", func(b *testing.B) {
+		b.SetBytes(int64(len(file)))
+		for b.Loop() {
+			s := scanner{b: file}
+			if s.value(0, 0) != len(file) {
+				b.Fatal("no JSON")
+			}
+		}
+	})
+	b.Run("jsontext", func(b *testing.B) {
+		b.SetBytes(int64(len(file)))
+		for b.Loop() {
+			if !jsontext.Value(file).IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) {
+				b.Fatal("no JSON")
+			}
+		}
+	})
 }

@@ -254,6 +254,9 @@ func (x *extractor) blob(i, end int, kind, flags uint8) span {
 
 // put writes text into the side buffer of the record.
 func (x *extractor) put(kind uint8, write func([]byte) []byte) span {
+	if x.side == nil {
+		x.side = make([]byte, 0, min(len(x.b)/8+256, 64<<10))
+	}
 	from := len(x.side) - x.sideBase
 	x.side = write(x.side)
 	return newSpan(from, len(x.side)-x.sideBase, kind) | spanSide
