@@ -15,12 +15,25 @@ import { DuckDBInstance } from '@duckdb/node-api'
 const unnest = /CROSS\s+JOIN\s+UNNEST\s*\(((?:[^()]|\([^()]*\))*)\)\s*AS\s+(\w+)\s*\(([^()]*)\)/gi
 const rewrite = sql => sql.replace(unnest, 'CROSS JOIN (SELECT unnest($1, recursive := true)) AS $2($3)')
 
+// prepareLake makes the views and macros. A table that has no file yet gets no view, as DuckDB would not know its columns; a query
+// that names it fails.
+async function prepareLake(sql) {
+  const statements = await connection.extractStatements(sql)
+  for (let i = 0; i < statements.count; i++) {
+    try {
+      await (await statements.prepare(i)).run()
+    } catch (error) {
+      if (!error.message.includes('No files found that match the pattern')) throw error
+    }
+  }
+}
+
 const lake = process.argv[2]
 const instance = await DuckDBInstance.create(':memory:', { threads: '2', memory_limit: '1GB' })
 const connection = await instance.connect()
 if (lake) {
   await connection.run(`SET VARIABLE lake = '${lake.replaceAll("'", "''")}'`)
-  await connection.run(await readFile(new URL('./duckdb.sql', import.meta.url), 'utf8'))
+  await prepareLake(await readFile(new URL('./duckdb.sql', import.meta.url), 'utf8'))
 }
 const reader = await connection.runAndReadAll(rewrite(await text(process.stdin)))
 process.stdout.write(JSON.stringify({
