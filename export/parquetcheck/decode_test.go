@@ -227,6 +227,35 @@ func TestEveryField(t *testing.T) {
 	}
 }
 
+// TestEveryIndexField does the same with the two page indexes of every column: all of their fields are held against the pages.
+func TestEveryIndexField(t *testing.T) {
+	data := patch(t, write(t, sampleRows(400), writeOptions()...), func(m object) { m[6] = []byte(CreatedBy) })
+	leaves := len(metaOf(t, data).groups[0].chunks)
+	fields := map[int16][]string{ // by the field of the chunk that gives the structure's offset
+		4: {".1.1", ".1.2", ".1.3", ".2"},
+		6: {".1", ".2", ".3", ".4", ".5", ".6", ".7"},
+	}
+	for structure, want := range fields {
+		noticed := map[string]bool{}
+		for column := range leaves {
+			for n := 0; ; n++ {
+				var changed string
+				left := n
+				broken := patchStructure(t, data, 0, column, structure, structure+1, func(o object) { changed = changeNth(o, "", &left) })
+				if changed == "" {
+					break
+				}
+				noticed[changed] = noticed[changed] || len(check(broken, rowTable)) > 0
+			}
+		}
+		for _, field := range want {
+			if !noticed[field] {
+				t.Errorf("no change of field %s of structure %d was noticed", field, structure)
+			}
+		}
+	}
+}
+
 // changeNth changes the nth scalar below v and returns its path of field ids; it counts n down as it goes.
 func changeNth(v any, path string, n *int) string {
 	switch v := v.(type) {
