@@ -228,7 +228,7 @@ func ransom() []step {
 			w := a.w
 			w.emit(call{by: a.caller, source: "kms", name: "ScheduleKeyDeletion", params: obj("keyId", w.key, "pendingWindowInDays", 7),
 				response:  obj("keyId", w.keyARN(), "deletionDate", w.now.Add(7*24*time.Hour).Format(stampWords), "keyState", "PendingDeletion", "pendingWindowInDays", 7),
-				resources: []raw{resource(w.account.id, "AWS::KMS::Key", w.keyARN())}})
+				resources: []raw{onResource(w.account.id, "AWS::KMS::Key", w.keyARN())}})
 		}},
 		{130, "T1490", "deletes a backup", (*attacker).deleteBackup},
 		{4, "T1490", "deletes a backup", (*attacker).deleteBackup},

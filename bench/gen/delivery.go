@@ -47,6 +47,7 @@ func (f *File) JSON() []byte {
 func (f *File) WriteTo(w io.Writer) (int64, error) {
 	n := &counter{w: w}
 	z := gzip.NewWriter(n)
+	z.ModTime = time.Unix(0, 0) // the header's form of "no time"
 	if _, err := z.Write(f.JSON()); err != nil {
 		return n.n, fmt.Errorf("gen: compress %s: %w", f.Key, err)
 	}

@@ -66,7 +66,7 @@ func (w *world) newLogGroup(c *caller, name string) {
 func deploy(w *world) {
 	c := w.pipeline()
 	tag := fmt.Sprintf("v%d", 440+w.next())
-	repository := []raw{resource(w.account.id, "AWS::ECR::Repository", w.arn("ecr", "repository/orders"))}
+	repository := []raw{onResource(w.account.id, "AWS::ECR::Repository", w.arn("ecr", "repository/orders"))}
 	w.emit(call{by: c, source: "ecr", name: "PutImage", params: obj("repositoryName", "orders", "imageTag", tag, "registryId", w.account.id),
 		response: obj("image", obj("registryId", w.account.id, "repositoryName", "orders", "imageId", obj("imageDigest", "sha256:"+hex(w.rng, 64), "imageTag", tag))), resources: repository})
 	w.after(9, func() { w.newTask(c, tag) })

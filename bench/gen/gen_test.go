@@ -46,6 +46,8 @@ func generator(t testing.TB, o Options) *Generator {
 	return g
 }
 
+const day = 24 * time.Hour
+
 // small is a corpus that tests can afford: every kind of account, most activities.
 var small = Options{Seed: 7, Accounts: 6, EventsPerDay: 600, Attacks: 6, DuplicatesPerMillion: 5000}
 

@@ -47,14 +47,14 @@ func functionRuns(w *world) {
 	if w.chance(40) {
 		table := pick(w.rng, w.tables...)
 		w.emit(call{by: &c, source: "dynamodb", name: "DescribeTable", read: true, params: obj("tableName", table),
-			resources: []raw{resource(w.account.id, "AWS::DynamoDB::Table", w.arn("dynamodb", "table/"+table))}})
+			resources: []raw{onResource(w.account.id, "AWS::DynamoDB::Table", w.arn("dynamodb", "table/"+table))}})
 	}
 }
 
 // decrypt is the call that services make for whoever reads something encrypted.
 func (w *world) decrypt(c *caller, context raw) {
 	w.emit(call{by: c, source: "kms", name: "Decrypt", read: true, params: obj("encryptionContext", context, "encryptionAlgorithm", "SYMMETRIC_DEFAULT"),
-		resources: []raw{resource(w.account.id, "AWS::KMS::Key", w.keyARN())}})
+		resources: []raw{onResource(w.account.id, "AWS::KMS::Key", w.keyARN())}})
 }
 
 func taskStarts(w *world) {
@@ -64,10 +64,10 @@ func taskStarts(w *world) {
 	w.emit(call{by: c, source: "ecr", name: "GetAuthorizationToken", read: true})
 	w.emit(call{by: c, source: "ecr", name: "BatchGetImage", read: true, params: obj("repositoryName", "orders", "registryId", w.account.id,
 		"imageIds", list(obj("imageTag", fmt.Sprintf("v%d", 400+w.rng.IntN(40))))),
-		resources: []raw{resource(w.account.id, "AWS::ECR::Repository", w.arn("ecr", "repository/orders"))}})
+		resources: []raw{onResource(w.account.id, "AWS::ECR::Repository", w.arn("ecr", "repository/orders"))}})
 	for range 2 {
 		w.emit(call{by: c, source: "ecr", name: "GetDownloadUrlForLayer", read: true, params: repository,
-			resources: []raw{resource(w.account.id, "AWS::ECR::Repository", w.arn("ecr", "repository/orders"))}})
+			resources: []raw{onResource(w.account.id, "AWS::ECR::Repository", w.arn("ecr", "repository/orders"))}})
 	}
 	w.emit(call{by: c, source: "logs", name: "CreateLogStream", params: obj("logGroupName", "/ecs/orders", "logStreamName", "orders/web/"+task)})
 }
@@ -159,7 +159,7 @@ func groupScales(w *world) {
 func trailChecksBucket(w *world) {
 	b := company + "-" + w.other("security").name + "-logs"
 	w.emit(call{by: service("cloudtrail"), source: "s3", name: "GetBucketAcl", read: true, params: obj("bucketName", b, "Host", b+".s3."+w.region+".amazonaws.com", "acl", ""),
-		resources: []raw{resource(w.other("security").id, "AWS::S3::Bucket", "arn:aws:s3:::"+b)}, shared: uuid(w.rng)})
+		resources: []raw{onResource(w.other("security").id, "AWS::S3::Bucket", "arn:aws:s3:::"+b)}, shared: uuid(w.rng)})
 }
 
 // backup makes a snapshot of a volume and removes the oldest one.

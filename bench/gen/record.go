@@ -43,8 +43,8 @@ type caller struct {
 	expires   time.Time
 }
 
-// resource is a member of a record's resources.
-func resource(account, kind, arn string) raw {
+// onResource is a member of a record's resources.
+func onResource(account, kind, arn string) raw {
 	return obj("accountId", account, "type", kind, "ARN", arn)
 }
 

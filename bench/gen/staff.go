@@ -155,7 +155,7 @@ func (w *world) assume(by *caller, name string, r *role, session, key string, se
 	user := obj("assumedRoleId", r.id+":"+session, "arn", "arn:aws:sts::"+w.account.id+":assumed-role/"+r.name+"/"+session)
 	w.emit(call{by: by, source: "sts", name: name, read: true, params: params,
 		response:  obj("credentials", w.credentials(key, seconds), "assumedRoleUser", user),
-		resources: []raw{resource(w.account.id, "AWS::IAM::Role", w.roleARN(r))}, shared: uuid(w.rng)})
+		resources: []raw{onResource(w.account.id, "AWS::IAM::Role", w.roleARN(r))}, shared: uuid(w.rng)})
 }
 
 func (w *world) credentials(key string, seconds int) raw {
@@ -182,7 +182,7 @@ func (w *world) desk(p *person) *caller {
 	user := obj("assumedRoleId", r.id+":"+name, "arn", "arn:aws:sts::"+w.account.id+":assumed-role/"+r.name+"/"+name)
 	w.emit(call{by: saml, source: "sts", name: "AssumeRoleWithSAML", read: true, params: params,
 		response:  obj("credentials", w.credentials(key, 14400), "assumedRoleUser", user, "subject", name, "subjectType", "persistent", "issuer", "https://portal.sso."+w.region+".amazonaws.com/saml/assertion"),
-		resources: []raw{resource(w.account.id, "AWS::IAM::Role", w.roleARN(r)), resource(w.account.id, "AWS::IAM::SAMLProvider", provider)}})
+		resources: []raw{onResource(w.account.id, "AWS::IAM::Role", w.roleARN(r)), onResource(w.account.id, "AWS::IAM::SAMLProvider", provider)}})
 	c := w.session(r, name, key, true, "")
 	c.ip, c.agent, c.console, c.expires = p.ip, p.agent, true, w.now.Add(4*time.Hour)
 	w.sessions[id] = c

@@ -7,7 +7,7 @@ func (w *world) bucketCall(c *caller, name, bucket string, more ...any) {
 	params := append([]any{"bucketName", bucket, "Host", bucket + ".s3." + w.region + ".amazonaws.com"}, more...)
 	w.emit(call{by: c, source: "s3", name: name, params: obj(params...),
 		extra:     obj("SignatureVersion", "SigV4", "CipherSuite", "TLS_AES_128_GCM_SHA256", "bytesTransferredIn", 300, "AuthenticationMethod", "AuthHeader", "x-amz-id-2", text(w.rng, alnum, 56)+"=", "bytesTransferredOut", 0),
-		resources: []raw{resource(w.account.id, "AWS::S3::Bucket", "arn:aws:s3:::"+bucket)}})
+		resources: []raw{onResource(w.account.id, "AWS::S3::Bucket", "arn:aws:s3:::"+bucket)}})
 }
 
 // exportBucket is a bucket for an export: made private, encrypted and tagged, and often removed on the same day.
@@ -78,12 +78,12 @@ func newTable(w *world) {
 	arn := w.arn("dynamodb", "table/"+name)
 	w.emit(call{by: w.anyone(), source: "dynamodb", name: "CreateTable", params: obj("tableName", name, "billingMode", "PAY_PER_REQUEST", "keySchema", list(obj("attributeName", "id", "keyType", "HASH"))),
 		response:  obj("tableDescription", obj("tableName", name, "tableArn", arn, "tableStatus", "CREATING", "tableId", uuid(w.rng), "billingModeSummary", obj("billingMode", "PAY_PER_REQUEST"))),
-		resources: []raw{resource(w.account.id, "AWS::DynamoDB::Table", arn)}})
+		resources: []raw{onResource(w.account.id, "AWS::DynamoDB::Table", arn)}})
 	w.tables = append(w.tables, name)
 	w.after(3600+w.rng.IntN(3*3600), func() {
 		w.tables = drop(w.tables, name)
 		w.emit(call{by: w.anyone(), source: "dynamodb", name: "DeleteTable", params: obj("tableName", name), response: obj("tableDescription", obj("tableName", name, "tableArn", arn, "tableStatus", "DELETING")),
-			resources: []raw{resource(w.account.id, "AWS::DynamoDB::Table", arn)}})
+			resources: []raw{onResource(w.account.id, "AWS::DynamoDB::Table", arn)}})
 	})
 }
 
@@ -92,7 +92,7 @@ func newKey(w *world) {
 	c := w.admin()
 	id := uuid(w.rng)
 	arn := w.arn("kms", "key/"+id)
-	on := []raw{resource(w.account.id, "AWS::KMS::Key", arn)}
+	on := []raw{onResource(w.account.id, "AWS::KMS::Key", arn)}
 	w.emit(call{by: c, source: "kms", name: "CreateKey", params: obj("description", "exports", "keyUsage", "ENCRYPT_DECRYPT", "keySpec", "SYMMETRIC_DEFAULT", "origin", "AWS_KMS", "multiRegion", false),
 		response: obj("keyMetadata", obj("aWSAccountId", w.account.id, "keyId", id, "arn", arn, "creationDate", w.now.Format(stampWords), "enabled", true, "description", "exports",
 			"keyUsage", "ENCRYPT_DECRYPT", "keyState", "Enabled", "origin", "AWS_KMS", "keyManager", "CUSTOMER", "keySpec", "SYMMETRIC_DEFAULT", "multiRegion", false)), resources: on})

@@ -47,7 +47,7 @@ func response() []step {
 		}),
 		by(50, func(w *world, c *caller, _ *attacker) {
 			w.emit(call{by: c, source: "kms", name: "CancelKeyDeletion", params: obj("keyId", w.key), response: obj("keyId", w.keyARN()),
-				resources: []raw{resource(w.account.id, "AWS::KMS::Key", w.keyARN())}})
+				resources: []raw{onResource(w.account.id, "AWS::KMS::Key", w.keyARN())}})
 		}),
 	}
 }
