@@ -4,84 +4,186 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
+	"sync"
 
-	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/compress/zstd"
-
+	"github.com/cairnstream/cairn/export/columnar"
 	"github.com/cairnstream/cairn/export/rowlog"
 )
 
-type encoder struct{}
-
-func takeEncoder() *encoder  { return &encoder{} }
-func (e *encoder) giveBack() {}
-
-func (e *encoder) encode(ctx context.Context, w io.Writer, j rollJob, n Naming) (int64, error) {
-	switch j.spec.table {
-	case Events:
-		return genericRoll[EventRow](w, j, n)
-	case Findings:
-		return genericRoll[FindingRow](w, j, n)
-	case Changes:
-		return genericRoll[ChangeRow](w, j, n)
-	case Resources:
-		return genericRoll[ResourceRow](w, j, n)
-	case Progress:
-		return genericRoll[ProgressRow](w, j, n)
-	}
-	return 0, fmt.Errorf("no encoder")
+// An encoder turns the blocks of one partition after the other into Parquet.
+// Its buffers are its worth: most files of a replay are small, and a fresh
+// writer costs more than such a file.
+//
+// Peak memory of one encoder: the raw rows of a row group (maxGroupRaw), their
+// keys (below 10 MiB), the open pages (at most 512 KiB for each of the columns
+// that hold values, about 15 MiB for events) and the compressed pages of the
+// row group (about a sixth of the raw rows): some 70 MiB, 140 MiB for two.
+type encoder struct {
+	tables   [len(specs)]*tableEncoder
+	unpack   rowlog.Decompressor
+	blocks   [][]byte // raw blocks of the open row group
+	spare    [][]byte
+	rows     []sortRow
+	keys     []byte
+	groupRaw int
 }
 
-// genericRoll is the struct path of the library.
-func genericRoll[T any](w io.Writer, j rollJob, n Naming) (int64, error) {
-	var rows []T
-	var arena rowlog.Arena
-	codec := codecOf[T](j.spec.table)
-	var d rowlog.Decompressor
+const (
+	// maxGroupRows and maxGroupRaw end a row group, whichever comes first.
+	// Raw rows lie in memory until they are sorted: more would not fit the
+	// memory of a replay, less would make chunks of a few KB that readers
+	// fetch one by one.
+	maxGroupRows = 100_000
+	maxGroupRaw  = 40 << 20
+
+	// Page sizes: a file of events may have hundreds of MB, the other tables
+	// are small. Larger pages compress a little better, and two encoders'
+	// worth of them must fit in memory.
+	eventPageBytes = 512 << 10
+	otherPageBytes = 256 << 10
+)
+
+// tableEncoder is the writer of one table.
+type tableEncoder struct {
+	writer *columnar.Writer
+	key    []keyField
+}
+
+// encoders keeps idle encoders. It holds no state that shows in a file.
+var encoders sync.Pool
+
+func takeEncoder() *encoder {
+	if e, ok := encoders.Get().(*encoder); ok {
+		return e
+	}
+	return &encoder{}
+}
+
+func (e *encoder) giveBack() { encoders.Put(e) }
+
+// table returns the encoder's writer for a table, made when first needed.
+func (e *encoder) table(s *spec) (*tableEncoder, error) {
+	i := s.id - 1
+	if e.tables[i] != nil {
+		return e.tables[i], nil
+	}
+	schema, err := s.schema()
+	if err != nil {
+		return nil, err
+	}
+	t := &tableEncoder{}
+	if t.writer, err = columnar.NewWriter(schema); err != nil {
+		return nil, err
+	}
+	if t.key, err = s.keyFields(); err != nil {
+		return nil, err
+	}
+	e.tables[i] = t
+	return t, nil
+}
+
+func (s *spec) schema() (*columnar.Schema, error) {
+	fields, err := rowlog.Describe(s.row)
+	if err != nil {
+		return nil, err
+	}
+	page := otherPageBytes
+	if s.table == Events {
+		page = eventPageBytes
+	}
+	return columnar.NewSchema(fields, columnar.Options{
+		First: s.sort, Sort: s.sort, Bloom: s.bloom, NoStats: s.noStats, PageBytes: page,
+	})
+}
+
+// encode writes the file of a partition and returns the number of its rows.
+func (e *encoder) encode(ctx context.Context, out io.Writer, j rollJob, n Naming) (int64, error) {
+	t, err := e.table(j.spec)
+	if err != nil {
+		return 0, err
+	}
+	t.writer.Reset(out, CreatedBy, n.metadata(j.spec.table))
+	e.begin()
+	var rows int64
 	for _, s := range j.part.blocks {
-		b, err := s.data()
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		n, err := e.addBlock(t, s)
 		if err != nil {
 			return 0, err
 		}
-		raw, err := d.Open(nil, b)
-		if err != nil {
-			return 0, err
-		}
-		_, next, err := rowlog.Rows(raw)
-		if err != nil {
-			return 0, err
-		}
-		for {
-			row, ok, err := next()
-			if err != nil {
-				return 0, err
-			}
-			if !ok {
-				break
-			}
-			var r T
-			if err := codec.Decode(row, &r, &arena); err != nil {
-				return 0, err
-			}
-			rows = append(rows, r)
-		}
+		rows += n
 	}
-	_ = slices.Clone[[]int]
-	opts := []parquet.WriterOption{
-		parquet.CreatedBy(CreatedBy, "", ""),
-		parquet.KeyValueMetadata("cairn.table", string(j.spec.table)),
-		parquet.KeyValueMetadata("cairn.schema", strconv.Itoa(SchemaNumber)),
-		parquet.DataPageVersion(1), parquet.PageBufferSize(256 << 10),
-		parquet.Compression(&zstd.Codec{Level: zstd.DefaultLevel}),
-		parquet.DefaultEncodingFor(parquet.ByteArray, &parquet.Plain),
+	if err := e.endGroup(t); err != nil {
+		return 0, err
 	}
-	pw := parquet.NewGenericWriter[T](w, opts...)
-	for i := 0; i < len(rows); i += 256 {
-		if _, err := pw.Write(rows[i:min(i+256, len(rows))]); err != nil {
-			return 0, err
+	return rows, t.writer.Close()
+}
+
+// metadata is what a file says about itself.
+func (n Naming) metadata(t Table) []columnar.KeyValue {
+	return []columnar.KeyValue{
+		{Key: "cairn.table", Value: string(t)},
+		{Key: "cairn.schema", Value: strconv.Itoa(SchemaNumber)},
+		{Key: "cairn.shard", Value: n.Shard},
+		{Key: "cairn.checkpoint", Value: strconv.FormatInt(n.Checkpoint, 10)},
+		{Key: "cairn.first_sequence", Value: n.FirstSequence},
+		{Key: "cairn.last_sequence", Value: n.LastSequence},
+	}
+}
+
+// begin forgets the rows of the group before.
+func (e *encoder) begin() {
+	e.spare = append(e.spare, e.blocks...)
+	e.blocks, e.rows, e.keys, e.groupRaw = e.blocks[:0], e.rows[:0], e.keys[:0], 0
+}
+
+// addBlock adds the rows of a block to the open row group and closes it when
+// it is full. The cut depends on the rows alone, not on the blocks they came
+// in: a takeover reads them from other blocks.
+func (e *encoder) addBlock(t *tableEncoder, s *sealed) (int64, error) {
+	b, err := s.data()
+	if err != nil {
+		return 0, err
+	}
+	if b.Schema > SchemaNumber {
+		return 0, fmt.Errorf("rows of schema %d; this binary knows up to %d", b.Schema, SchemaNumber)
+	}
+	raw, err := e.unpack.Open(e.takeSpare(), b)
+	if err != nil {
+		return 0, err
+	}
+	e.blocks = append(e.blocks, raw)
+	_, next, err := rowlog.Rows(raw)
+	if err != nil {
+		return 0, err
+	}
+	var rows int64
+	for {
+		row, ok, err := next()
+		if err != nil || !ok {
+			return rows, err
 		}
+		rows++
+		if e.groupFull(len(row)) {
+			if err := e.endGroup(t); err != nil {
+				return rows, err
+			}
+			// The rest of this block belongs to the next group.
+			e.spare = e.spare[:len(e.spare)-1]
+			e.blocks = append(e.blocks, raw)
+		}
+		e.addRow(t, row)
 	}
-	return int64(len(rows)), pw.Close()
+}
+
+func (e *encoder) takeSpare() []byte {
+	if n := len(e.spare); n > 0 {
+		b := e.spare[n-1]
+		e.spare = e.spare[:n-1]
+		return b
+	}
+	return nil
 }
