@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"unicode/utf8"
 )
 
 // Reasons of rejects. They are fixed: metrics and tests count by them.
@@ -205,13 +204,14 @@ func (d *Decoder) layer(p []byte, depth int, count bool) {
 }
 
 // unquote returns the text of the JSON string that stands at from to to of the
-// current text.
-func (d *Decoder) unquote(from, to int) []byte {
+// current text, in which the scanner met flags.
+func (d *Decoder) unquote(from, to int, flags uint8) []byte {
 	raw := d.x.b[from+1 : to-1]
-	for _, c := range raw {
-		if c == '\\' || c >= utf8.RuneSelf {
-			return appendText(make([]byte, 0, len(raw)), raw)
-		}
+	switch {
+	case flags&notPlain == 0:
+		return raw
+	case flags&hasHigh == 0:
+		return unescapeASCII(raw)
 	}
-	return raw
+	return appendText(make([]byte, 0, len(raw)), raw)
 }

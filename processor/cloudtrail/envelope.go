@@ -80,7 +80,8 @@ func partOf(name []byte) part {
 // parts are the values of those members of one object, by position.
 type parts struct {
 	at, end [numParts]int
-	next    int // behind the object; 0 when it is broken
+	flags   [numParts]uint8 // what the scanner met in them
+	next    int             // behind the object; 0 when it is broken
 }
 
 func (p *parts) has(k part) bool { return p.end[k] > 0 }
@@ -99,12 +100,13 @@ func (d *Decoder) partsOf(i int) (p parts) {
 		if value < 0 {
 			return p
 		}
+		d.x.flags = 0
 		end := d.x.value(value, 1)
 		if end < 0 {
 			return p
 		}
 		k := partOf(b[i+1 : quote])
-		p.at[k], p.end[k] = value, end
+		p.at[k], p.end[k], p.flags[k] = value, end, d.x.flags
 		i = d.x.space(end)
 		switch {
 		case i < len(b) && b[i] == ',':
@@ -123,7 +125,7 @@ func (d *Decoder) text(p *parts, k part) []byte {
 	if !d.begins(p, k, '"') {
 		return nil
 	}
-	return d.unquote(p.at[k], p.end[k])
+	return d.unquote(p.at[k], p.end[k], p.flags[k])
 }
 
 // raw returns a part as it is written, nil when absent.

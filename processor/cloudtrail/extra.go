@@ -43,7 +43,7 @@ func (l *leftover) identity() identity {
 	switch {
 	case l.known != nil:
 		return identity{l.in, l.known.name}
-	case l.escaped == 0:
+	case l.escaped&notPlain == 0:
 		return identity{l.in, alias(l.name)}
 	}
 	return identity{l.in, alias(appendText(nil, l.name))}
@@ -110,7 +110,7 @@ func (s *scanner) fitsMap(i int, allowed []string) (end int, ok bool) {
 	for i = s.space(i + 1); s.b[i] != '}'; {
 		quote, value, flags := s.name(i)
 		name := s.b[i+1 : quote]
-		if s.b[value] != '"' || flags != 0 || n == len(names) || allowed != nil && !contains(allowed, name) {
+		if s.b[value] != '"' || flags&notPlain != 0 || n == len(names) || allowed != nil && !contains(allowed, name) {
 			return 0, false
 		}
 		for _, earlier := range names[:n] {

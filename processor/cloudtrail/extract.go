@@ -149,7 +149,7 @@ func (x *extractor) node(n *node, i, depth int) int {
 // member takes the value at i, of the member of n with that name.
 func (x *extractor) member(n *node, name []byte, flags uint8, i, depth int) int {
 	key := name
-	if flags != 0 {
+	if flags&notPlain != 0 {
 		x.scratch = appendText(x.scratch[:0], name)
 		key = x.scratch
 	}
@@ -184,7 +184,7 @@ func (x *extractor) scalar(n *node, e *entry, i, depth int) int {
 			return end
 		}
 		x.flags |= flags
-		if flags == 0 {
+		if flags&notPlain == 0 {
 			x.m.fields[e.field] = newSpan(i+1-x.base, end-1-x.base, kindString)
 			return end
 		}

@@ -24,6 +24,10 @@ const (
 	hasSpace  uint8 = 1 << iota // white space outside strings
 	hasEscape                   // a backslash in a string
 	hasBadUTF                   // bytes that are not UTF-8, or the escape of half a surrogate pair
+	hasHigh                     // bytes beyond ASCII in a string
+
+	// notPlain: the text of the string is not what stands between its quotes.
+	notPlain = hasEscape | hasBadUTF
 )
 
 // scanner checks JSON by the grammar of RFC 8259 and finds where values end.
@@ -215,13 +219,13 @@ const (
 	highs = 0x8080808080808080
 )
 
-// plain returns the number of leading bytes of w, as the little-endian word of
-// eight bytes, that are neither a quote, a backslash, a control nor beyond ASCII.
-func plain(w uint64) int {
+// special marks the bytes of w, a little-endian word of text, that are a quote,
+// a backslash, a control or beyond ASCII, by their highest bit. Marks behind the
+// first one may be wrong: a borrow runs on.
+func special(w uint64) uint64 {
 	quote := w ^ ones*'"'
 	slash := w ^ ones*'\\'
-	stop := (quote-ones)&^quote | (slash-ones)&^slash | (w-ones*' ')&^w | w
-	return bits.TrailingZeros64(stop&highs) >> 3
+	return ((quote-ones)&^quote | (slash-ones)&^slash | (w-ones*' ')&^w | w) & highs
 }
 
 // text returns the end of the string whose opening quote stands at i, and
@@ -231,11 +235,18 @@ func (s *scanner) text(i int) (end int, flags uint8) {
 	i++
 	for {
 		for i+8 <= len(b) {
-			n := plain(binary.LittleEndian.Uint64(b[i:]))
-			i += n
-			if n < 8 {
-				break
+			// The branch, rather than always adding what is plain, lets the processor
+			// begin the next word before this one is decided.
+			marks := special(binary.LittleEndian.Uint64(b[i:]))
+			if marks == 0 {
+				i += 8
+				continue
 			}
+			i += bits.TrailingZeros64(marks) >> 3
+			if b[i] == '"' {
+				return i + 1, flags
+			}
+			break
 		}
 		if i >= len(b) {
 			return s.fail(i, errCut), 0
@@ -257,6 +268,7 @@ func (s *scanner) text(i int) (end int, flags uint8) {
 		case c < utf8.RuneSelf:
 			i++
 		default:
+			flags |= hasHigh
 			r, size := utf8.DecodeRune(b[i:])
 			if r == utf8.RuneError && size == 1 {
 				flags |= hasBadUTF

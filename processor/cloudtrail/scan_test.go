@@ -43,7 +43,7 @@ func TestScannerAgreesWithJSONTextOnItsOwnExamples(t *testing.T) {
 	}
 }
 
-// Every byte value at every offset to the words of eight bytes, in which plain
+// Every byte value at every offset to the words of eight bytes, in which special
 // looks for what ends a run of plain text.
 func TestScannerStopsAtEachByte(t *testing.T) {
 	for offset := range 17 {

@@ -50,7 +50,7 @@ func (d *Decoder) gap(i int) int {
 // tried first follows from the first name; both find out when they are wrong.
 func (d *Decoder) object(i, depth int) int {
 	first, value := d.firstName(i)
-	if value > 0 && isList(first) && d.x.b[value] == '[' {
+	if value > 0 && (isList(first) && d.x.b[value] == '[' || isLogData(first, d.x.b[value:])) {
 		return d.container(i, depth)
 	}
 	if root.find(first) == nil {
@@ -59,6 +59,12 @@ func (d *Decoder) object(i, depth int) int {
 		}
 	}
 	return d.record(i, depth)
+}
+
+// isLogData tells whether an object whose first member is that one is a message
+// of CloudWatch Logs with data. It spares those a look through the whole object.
+func isLogData(name, value []byte) bool {
+	return string(name) == "messageType" && bytes.HasPrefix(value, []byte(`"DATA_MESSAGE"`))
 }
 
 // firstName peeks at the first member: its name and where its value stands; the
@@ -122,13 +128,20 @@ func (d *Decoder) container(i, depth int) int {
 		if value < 0 {
 			break
 		}
-		if value < len(b) && b[value] == '[' && isList(b[at+1:quote]) {
+		list := value < len(b) && isList(b[at+1:quote])
+		if list && b[value] == '[' {
 			at, found = d.sequence(value+1, true, depth+1), true
-		} else if at = d.x.value(value, 1); at < 0 {
-			break
+		} else {
+			found = found || list && b[value] == 'n'
+			if at = d.x.value(value, 1); at < 0 {
+				break
+			}
 		}
 		at = d.x.space(at)
 		if at < len(b) && b[at] == '}' {
+			if !found {
+				d.reject(reasonNotCloudTrail, nil, b[i:at+1])
+			}
 			return at + 1
 		}
 		if at >= len(b) || b[at] != ',' {
@@ -173,12 +186,13 @@ func (d *Decoder) stranger(i int, inArray bool, depth int) int {
 	case b[i] == '[' && next < len(b) && b[next] == '{' && depth < maxLayers:
 		return d.sequence(next, true, depth+1) // a bracket too many, or lists joined
 	}
+	d.x.flags = 0
 	end := d.x.value(i, 0)
 	if end < 0 || !d.endsValue(end) {
 		return d.broken(i)
 	}
 	if b[i] == '"' {
-		if text := d.unquote(i, end); holdsMore(text) {
+		if text := d.unquote(i, end, d.x.flags); holdsMore(text) {
 			d.layer(text, depth+1, false)
 			return end
 		}

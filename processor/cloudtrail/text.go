@@ -1,6 +1,8 @@
 package cloudtrail
 
 import (
+	"encoding/binary"
+	"math/bits"
 	"unicode/utf16"
 	"unicode/utf8"
 	"unsafe"
@@ -32,6 +34,37 @@ func appendText(dst, src []byte) []byte {
 		}
 	}
 	return dst
+}
+
+// unescapeASCII is appendText for a string that holds no byte beyond ASCII. Whole
+// records come as such strings, with an escape each ten bytes: it copies eight
+// bytes at a time and takes back what is behind the next backslash.
+func unescapeASCII(src []byte) []byte {
+	dst, n := make([]byte, len(src)+8), 0 // no escape is shorter than its text
+	for i := 0; i < len(src); {
+		if i+8 <= len(src) {
+			w := binary.LittleEndian.Uint64(src[i:])
+			binary.LittleEndian.PutUint64(dst[n:], w)
+			slash := w ^ ones*'\\'
+			run := bits.TrailingZeros64((slash-ones)&^slash&highs) >> 3
+			i, n = i+run, n+run
+			if run == 8 {
+				continue
+			}
+		}
+		switch {
+		case src[i] != '\\':
+			dst[n] = src[i]
+			i, n = i+1, n+1
+		case src[i+1] == 'u':
+			r, size := unicodeEscape(src[i:])
+			i, n = i+size, n+utf8.EncodeRune(dst[n:], r)
+		default:
+			dst[n] = plainEscape(src[i+1])
+			i, n = i+2, n+1
+		}
+	}
+	return dst[:n:n]
 }
 
 func plainEscape(c byte) byte {
