@@ -16,8 +16,8 @@ import (
 const (
 	// MaxGroupRows is the most rows that a row group may have.
 	MaxGroupRows = 100_000
-	// MaxGroupBytes is the most uncompressed bytes of a row group: 192 MiB, after which the writer starts a new one, and room for
-	// the batch of 256 rows of up to 256 KiB, the largest record that CloudTrail sends, in which it notices.
+	// MaxGroupBytes is the most uncompressed bytes of a row group: 192 MiB of rows, what readers hold in memory at once without trouble, and
+	// room for the last batch of 256 rows of up to 256 KiB, the largest record that CloudTrail sends.
 	MaxGroupBytes = (192 + 64) << 20
 	// MaxFooterBytes is where readers begin to refuse footers or to read them slowly: 8 MiB.
 	MaxFooterBytes = 8 << 20
