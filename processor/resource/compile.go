@@ -83,7 +83,7 @@ func compileType(name, source string, body *node) (*Type, error) {
 	if err == nil && !strings.HasPrefix(t.template, "arn:") && t.template != noARN {
 		err = body.errorf("type %s has no ARN template; a type without ARNs says `arn: %s`", name, noARN)
 	}
-	t.form = arnForm(cmp.Or(match, t.template))
+	t.form, t.isARN = arnForm(cmp.Or(match, t.template)), match == ""
 	t.Attributes = slices.Sorted(maps.Keys(t.kinds))
 	for name := range t.derived {
 		t.Attributes = append(t.Attributes, name)

@@ -386,12 +386,12 @@ func (r *run) teach(en *entry, s *scope, key Key) {
 		for _, m := range members {
 			inner := *s
 			inner.item, inner.kind = m, l.kind
-			r.lesson(en, l, &inner, key)
+			r.lesson(en, l, &inner, key, bound(l.vpc.first(s)))
 		}
 	}
 }
 
-func (r *run) lesson(en *entry, l lesson, s *scope, key Key) {
+func (r *run) lesson(en *entry, l lesson, s *scope, key Key, vpc string) {
 	id := key.ID
 	if l.id != nil {
 		id = bound(l.id.first(s))
@@ -399,7 +399,7 @@ func (r *run) lesson(en *entry, l lesson, s *scope, key Key) {
 	scope := key.Account + "/" + key.Region
 	kind, text := memberKind(l.kind), bound(l.member.first(s))
 	if l.name != nil {
-		kind, text, scope = nameKind(l.kind), bound(l.name.first(s)), scope+"/"+cmp.Or(bound(l.vpc.first(s)), "default")
+		kind, text, scope = nameKind(l.kind), bound(l.name.first(s)), scope+"/"+cmp.Or(vpc, "default")
 	}
 	if id == "" || text == "" {
 		return

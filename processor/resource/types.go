@@ -26,6 +26,7 @@ type Type struct {
 	template string            // of ARNs; for making one
 	form     *regexp.Regexp    // for reducing one to its id; of `match` where ids live inside another's ARN
 	ignore   []string          // ids that name AWS's own, not a resource of the account
+	isARN    bool              // what form matches is an ARN of the resource itself
 }
 
 // noARN is the template of a type whose resources have no ARN.
@@ -38,6 +39,8 @@ var placeholders = strings.NewReplacer(
 	regexp.QuoteMeta("{partition}"), "[^:]*", regexp.QuoteMeta("{region}"), "(?P<region>[^:]*)",
 	regexp.QuoteMeta("{account}"), "(?P<account>[^:]*)", regexp.QuoteMeta("{id}"), "(?P<id>.+)", `\*`, "[^/:]+", `\?`, ".",
 )
+
+var accountForm = regexp.MustCompile(`^\d{12}:`)
 
 // arnForm compiles a template: {partition}, {region}, {account}, {id}, * for one part between slashes, ? for one character.
 // The part before {account} is optional, because Lambda takes "<account>:function:<name>" as well.
@@ -72,7 +75,7 @@ func (t *Type) identify(raw string) (found identity, ok bool) {
 
 func (t *Type) match(raw string, found *identity) bool {
 	m := t.form.FindStringSubmatch(raw)
-	if m == nil {
+	if m == nil || !strings.HasPrefix(raw, "arn:") && !accountForm.MatchString(raw) {
 		return false
 	}
 	for i, name := range t.form.SubexpNames() {
@@ -85,7 +88,7 @@ func (t *Type) match(raw string, found *identity) bool {
 			found.region = m[i]
 		}
 	}
-	if strings.HasPrefix(raw, "arn:") {
+	if t.isARN && strings.HasPrefix(raw, "arn:") {
 		found.arn = raw
 		if t.cut != "" { // without the qualifier, which is not part of the resource
 			id, _, _ := strings.Cut(found.id, t.cut)
