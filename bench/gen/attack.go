@@ -244,7 +244,7 @@ func (a *attacker) deleteBackup() {
 	w := a.w
 	id := ec2ID(w.rng, "snap")
 	if n := len(w.snapshots); n > 0 {
-		id, w.snapshots = w.snapshots[n-1], w.snapshots[:n-1]
+		id, w.snapshots = w.snapshots[0], w.snapshots[1:]
 	}
 	w.emit(call{by: a.caller, source: "ec2", name: "DeleteSnapshot", params: obj("snapshotId", id), response: w.ok()})
 }

@@ -82,7 +82,7 @@ func guessing() []step {
 func rootUse() []step {
 	return []step{
 		{5, "T1078.004", "signs in as root without a second factor", func(a *attacker) {
-			a.caller = a.w.root(attackerHome, browsers[1])
+			a.caller = a.w.root(attackerHome, browsers[1], false)
 			a.w.emit(call{by: a.caller, source: "signin", name: "ConsoleLogin", kind: "AwsConsoleSignIn", response: obj("ConsoleLogin", "Success"),
 				extra: obj("LoginTo", "https://console.aws.amazon.com/console/home", "MobileVersion", "No", "MFAUsed", "No")})
 		}},
@@ -93,10 +93,10 @@ func rootUse() []step {
 	}
 }
 
-// root is a console session of the account's root user without a second factor.
-func (w *world) root(ip, agent string) *caller {
+// root is a console session of the account's root user.
+func (w *world) root(ip, agent string, mfa bool) *caller {
 	c := &caller{principal: w.account.id, arn: w.iam("root"), key: sessionKey(w.rng), ip: ip, agent: agent, console: true}
 	c.identity = obj("type", "Root", "principalId", w.account.id, "arn", c.arn, "accountId", w.account.id, "accessKeyId", c.key,
-		"sessionContext", obj("attributes", obj("creationDate", w.now.Format(stamp), "mfaAuthenticated", "false")))
+		"sessionContext", obj("attributes", obj("creationDate", w.now.Format(stamp), "mfaAuthenticated", yes(mfa))))
 	return c
 }

@@ -25,7 +25,11 @@ func (w *world) runInstance(c *caller, i *instance, name, team string) {
 }
 
 func (w *world) instanceItem(i *instance, tags raw) raw {
-	group := items(obj("groupId", i.group, "groupName", "web"))
+	name, ok := w.groups[i.group]
+	if !ok {
+		name = "default"
+	}
+	group := items(obj("groupId", i.group, "groupName", name))
 	return obj("instanceId", i.id, "imageId", w.image, "instanceState", obj("code", 0, "name", "pending"),
 		"privateDnsName", "ip-"+dashes(i.ip)+"."+w.region+".compute.internal", "amiLaunchIndex", 0, "productCodes", obj(), "instanceType", i.kind,
 		"launchTime", w.now.UnixMilli(), "placement", obj("availabilityZone", w.region+"a", "tenancy", "default"), "monitoring", obj("state", "disabled"),
@@ -92,6 +96,7 @@ func (w *world) closePort(c *caller, group string, port int, from string) {
 
 func (w *world) newGroup(c *caller, name string) string {
 	id := ec2ID(w.rng, "sg")
+	w.groups[id] = name
 	w.emit(call{by: c, source: "ec2", name: "CreateSecurityGroup", params: obj("groupName", name, "groupDescription", name, "vpcId", w.vpc),
 		response: obj("requestId", uuid(w.rng), "_return", true, "groupId", id, "securityGroupArn", w.arn("ec2", "security-group/"+id))})
 	return id
@@ -174,6 +179,7 @@ func (w *world) clearBox(i *instance, group string) {
 		})
 	}
 	w.after(75, func() {
+		delete(w.groups, group)
 		w.emit(call{by: c, source: "ec2", name: "DeleteSecurityGroup", params: obj("groupId", group), response: obj("requestId", uuid(w.rng), "_return", true, "groupId", group)})
 	})
 }

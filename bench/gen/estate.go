@@ -10,8 +10,9 @@ type estate struct {
 	vpc       string
 	subnets   []string
 	image     string
-	group     string // security group of the web servers
-	key       string // KMS key
+	group     string            // security group of the web servers
+	groups    map[string]string // names of security groups, by id
+	key       string            // KMS key
 	instances []*instance
 	volumes   []string
 	snapshots []string
@@ -30,10 +31,14 @@ type instance struct {
 	volume                      string // attached later, "" for none
 }
 
-type database struct{ id, class, engine, version string }
+type database struct {
+	id, class, engine, version string
+	multi                      bool // in two zones
+}
 
 func (w *world) buildEstate() {
 	w.vpc, w.image, w.group, w.key = ec2ID(w.rng, "vpc"), ec2ID(w.rng, "ami"), ec2ID(w.rng, "sg"), uuid(w.rng)
+	w.groups = map[string]string{w.group: "web"}
 	for range 3 {
 		w.subnets = append(w.subnets, ec2ID(w.rng, "subnet"))
 		w.volumes = append(w.volumes, ec2ID(w.rng, "vol"))
@@ -41,7 +46,7 @@ func (w *world) buildEstate() {
 	for range 4 {
 		w.instances = append(w.instances, w.newInstance("m7g.large", w.group))
 	}
-	w.databases = []*database{{"orders", "db.r7g.large", "postgres", "17.6"}, {"catalogue", "db.t4g.medium", "mysql", "8.4.6"}}
+	w.databases = []*database{{"orders", "db.r7g.large", "postgres", "17.6", true}, {"catalogue", "db.t4g.medium", "mysql", "8.4.6", false}}
 	w.functions = []string{"order-confirmed", "image-resize", "nightly-report"}
 	w.tables, w.queues = []string{"sessions", "stock"}, []string{"orders", "emails"}
 	w.secrets = []string{"orders/database", "payments/api", "mail/smtp"}

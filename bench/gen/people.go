@@ -27,6 +27,7 @@ func peopleWork() []*activity {
 		{name: "port for a partner", weight: 1, kinds: "production staging", run: portForPartner},
 		{name: "record in the zone", weight: 2, kinds: "production management", run: zoneRecord},
 		{name: "key rotation", weight: 1, run: keyRotation},
+		{name: "visit of root", weight: 1, kinds: "management", run: rootVisits},
 		{name: "new colleague", weight: 1, kinds: "management", run: newColleague},
 	}
 }
@@ -113,4 +114,15 @@ func zoneRecord(w *world) {
 	w.emit(call{by: w.pipeline(), source: "route53", name: "ChangeResourceRecordSets", params: obj("hostedZoneId", zone, "changeBatch",
 		obj("changes", list(obj("action", "UPSERT", "resourceRecordSet", obj("name", fmt.Sprintf("v%d.%s", w.next(), domain), "type", "CNAME", "tTL", 300, "resourceRecords", list(obj("value", "shop."+domain))))))),
 		response: obj("changeInfo", obj("id", "/change/C"+text(w.rng, base32, 20), "status", "PENDING", "submittedAt", w.now.Format(stampWords)))})
+}
+
+// rootVisits is the root user of the management account, with a second factor, for the bill. It happens a few times a year.
+func rootVisits(w *world) {
+	if !w.chance(5) {
+		return
+	}
+	c := w.root("203.0.113.5", browsers[0], true)
+	w.emit(call{by: c, source: "signin", name: "ConsoleLogin", kind: "AwsConsoleSignIn", response: obj("ConsoleLogin", "Success"),
+		extra: obj("LoginTo", "https://console.aws.amazon.com/console/home", "MobileVersion", "No", "MFAUsed", "Yes")})
+	w.soon(func() { w.look(c, look{"ce", "GetCostAndUsage"}) })
 }

@@ -19,6 +19,7 @@ func programWork() []*activity {
 		{name: "query job", weight: 8, kinds: "data security", run: queryJob},
 		{name: "findings exported", weight: 8, kinds: "security", run: findingsExported},
 		{name: "bill is read", weight: 5, kinds: "management", run: billIsRead},
+		{name: "key rotates", weight: 1, run: keyRotates},
 		{name: "report fails", weight: 1, run: reportFails},
 	}
 }
@@ -118,7 +119,7 @@ func (w *world) look(c *caller, l look) {
 
 // monitoringPolls is the service of another company, which assumes a role here.
 func monitoringPolls(w *world) {
-	const vendor = "464622532012"
+	const vendor = "888877776666"
 	id := "vendor"
 	c := w.sessions[id]
 	if c == nil || !w.now.Before(c.expires) {
@@ -194,6 +195,16 @@ func findingsExported(w *world) {
 func billIsRead(w *world) {
 	c := w.workload("lambda", "auditor", "cost-report")
 	w.look(c, pick(w.rng, look{"ce", "GetCostAndUsage"}, look{"organizations", "ListAccounts"}, look{"organizations", "DescribeOrganization"}, look{"budgets", "ViewBudget"}))
+}
+
+// keyRotates is KMS itself, which renews a key's material once a year: an event of the service, not a call.
+func keyRotates(w *world) {
+	if !w.chance(10) {
+		return
+	}
+	self := &caller{identity: obj("accountId", w.account.id, "invokedBy", "AWS Internal"), ip: "AWS Internal", agent: "AWS Internal"}
+	w.emit(call{by: self, source: "kms", name: "RotateKey", kind: "AwsServiceEvent", service: obj("keyId", w.key, "rotationType", "AUTOMATIC"),
+		resources: []raw{onResource(w.account.id, "AWS::KMS::Key", w.keyARN())}})
 }
 
 // reportFails is a program whose permissions somebody forgot: an error that means no harm.

@@ -38,8 +38,8 @@ func below(dir string) fs.FS {
 	return sub
 }
 
-// WriteSample writes the bundled sample anew below dir: logs and labels.tsv.
-func WriteSample(dir string) (Summary, error) {
+// writeSample writes the bundled sample anew below dir: logs and labels.tsv.
+func writeSample(dir string) (Summary, error) {
 	g, err := New(sampleOptions())
 	if err != nil {
 		return Summary{}, err

@@ -16,14 +16,14 @@ func TestSampleIsCurrent(t *testing.T) {
 		if err := os.RemoveAll("sample"); err != nil {
 			t.Fatal(err)
 		}
-		sum, err := WriteSample("sample")
+		sum, err := writeSample("sample")
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Logf("%+v", sum)
 	}
 	fresh := t.TempDir()
-	if _, err := WriteSample(fresh); err != nil {
+	if _, err := writeSample(fresh); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(contents(t, os.DirFS(fresh)), contents(t, os.DirFS("sample"))); diff != "" {

@@ -1,9 +1,6 @@
 package gen
 
-import (
-	"fmt"
-	"slices"
-)
+import "slices"
 
 // The bundled sample: one Tuesday of Larkfield, which lends bicycles, and the intrusion of that day. README.md tells it.
 
@@ -64,22 +61,4 @@ func (w *world) stopMining(c *caller, a *attacker) {
 		w.terminate(c, i)
 	}
 	w.region = home
-}
-
-// Story tells the labelled steps of the sample in order, one line each: time, technique, what was done.
-func Story() ([]string, error) {
-	g, err := New(sampleOptions())
-	if err != nil {
-		return nil, err
-	}
-	var lines []string
-	seen := map[string]bool{}
-	for r := range g.Events() {
-		if r.Label != nil && !seen[r.ID] {
-			seen[r.ID] = true
-			lines = append(lines, fmt.Sprintf("%s %-9s %s (%s)", r.Time.Format("15:04:05"), r.Label.Technique, r.Label.Step, r.Name))
-		}
-	}
-	slices.Sort(lines)
-	return lines, nil
 }
