@@ -38,7 +38,8 @@ func (k Kind) String() string {
 // Strings and byte slices that it hands out stand in the payload (or in a buffer
 // beside it) and keep it alive: clone what must outlive it.
 //
-// A copy of an Event shares everything with the original.
+// A copy of an Event shares everything with the original. Only Decode and Parse
+// make events that can be asked for members.
 type Event struct {
 	ID   string    // eventID, else "sha256:" and 32 hex digits of the record's hash
 	Time time.Time // eventTime, UTC, cut to milliseconds

@@ -3,6 +3,7 @@ package cloudtrail
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -126,6 +127,19 @@ func TestEventBlobs(t *testing.T) {
 				t.Error("there is a tree and no blob")
 			}
 		})
+	}
+}
+
+// More federated attributes than are compared pair by pair stand in extra too.
+func TestEventManyFederatedAttributes(t *testing.T) {
+	attributes := `{"a0":"x"`
+	for i := range 40 {
+		attributes += fmt.Sprintf(`,"a%d":"x"`, i+1)
+	}
+	attributes += `}`
+	e := parsed(t, `"userIdentity":{"sessionContext":{"webIdFederationData":{"attributes":`+attributes+`}}}`)
+	if want := `{"` + FederatedAttributes.Path() + `":` + attributes + `}`; string(e.Extra()) != want {
+		t.Errorf("Extra = %s, want %s", e.Extra(), want)
 	}
 }
 

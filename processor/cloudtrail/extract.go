@@ -282,6 +282,5 @@ func (x *extractor) forget(n *node, e *entry) {
 	}
 	for _, below := range e.child.entries {
 		x.forget(e.child, below)
-		x.seen[below.id/64] &^= 1 << (below.id % 64)
 	}
 }

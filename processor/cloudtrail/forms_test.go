@@ -183,6 +183,23 @@ func TestDecodeRecognisesFormsByTheirBytes(t *testing.T) {
 	}
 }
 
+// What has an eventTime is a record, also with the members of an envelope.
+func TestDecodeRecordsWithMembersOfEnvelopes(t *testing.T) {
+	for _, member := range []string{
+		`"Records":7`, `"message":"{}"`, `"Message":"[]"`, `"detail-type":"AWS API Call via CloudTrail","detail":{}`, `"Body":"{}"`, `"kinesis":{}`,
+		`"digestStartTime":"a","digestEndTime":"b"`, `"messageType":"CONTROL_MESSAGE"`, `"Type":"SubscriptionConfirmation"`, `"s3ObjectKey":["k"]`,
+	} {
+		for _, record := range []string{
+			`{` + member + `,` + oneRecord[1:],
+			strings.TrimSuffix(oneRecord, "}") + `,` + member + `}`,
+		} {
+			if diff := cmp.Diff(events("1"), outcomeOf(decodeChecked(t, []byte(record)))); diff != "" {
+				t.Errorf("%s, -want +got:\n%s", record, diff)
+			}
+		}
+	}
+}
+
 func TestDecodeKindsOfRecords(t *testing.T) {
 	for file, want := range map[string]Kind{
 		"eventbridge-call.json":    APICall,
