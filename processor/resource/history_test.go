@@ -1,10 +1,12 @@
 package resource
 
 import (
+	"bytes"
 	"io/fs"
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/cairnstream/cairn/processor/cloudtrail"
@@ -122,7 +124,160 @@ func TestHistoryKeepsTheLaw(t *testing.T) {
 	if len(forward.records) == 0 {
 		t.Error("no resource was found")
 	}
+	if len(forward.unidentified) > 0 {
+		t.Errorf("events without an id: %v", forward.unidentified)
+	}
 	report(t, c, forward)
+}
+
+// A split over shards by any key gives the same records when the parts are merged.
+func TestHistorySplitAndMerged(t *testing.T) {
+	files := recorded(t)
+	c := load(t)
+	names := taught(c, files)
+	whole := newInventory(c, names)
+	parts := []*inventory{newInventory(c, names), newInventory(c, names), newInventory(c, names)}
+	n := 0
+	for _, file := range files {
+		for i := range file {
+			whole.add(&file[i])
+			parts[n%3].add(&file[i])
+			n++
+		}
+	}
+	merged := newInventory(c, names)
+	for _, part := range parts {
+		for key, r := range part.records {
+			if merged.records[key] == nil {
+				merged.records[key] = &Record{}
+			}
+			merged.records[key] = Merge(merged.records[key], r)
+		}
+	}
+	sameInventory(t, "three shards", whole, merged)
+}
+
+// leftOut are mutating events of covered sources that change no resource of the catalogue, each with the reason.
+var leftOut = map[string]string{
+	"cloudformation.amazonaws.com EstimateTemplateCost": "makes nothing",
+	"logs.amazonaws.com CreateLogStream":                "streams are not tracked: there are very many and they live in their group",
+	"kms.amazonaws.com Encrypt":                         "uses a key and does not change it",
+	"kms.amazonaws.com Decrypt":                         "uses a key and does not change it",
+	"kms.amazonaws.com GenerateDataKey":                 "uses a key and does not change it",
+}
+
+func TestHistoryIsCovered(t *testing.T) {
+	c := load(t)
+	sources := c.Sources()
+	missing, met := map[string]int{}, 0
+	for _, file := range recorded(t) {
+		for i := range file {
+			e := &file[i]
+			source, _ := e.Text(cloudtrail.EventSource)
+			name, _ := e.Text(cloudtrail.EventName)
+			code, _ := e.Text(cloudtrail.ErrorCode)
+			readOnly, _ := e.Text(cloudtrail.ReadOnly)
+			if !slices.Contains(sources, source) || code != "" || readOnly == "true" || reads(name) {
+				continue
+			}
+			met++
+			if call := source + " " + name; !c.Covers(source, name) && leftOut[call] == "" {
+				missing[call]++
+			}
+		}
+	}
+	if len(missing) > 0 || met == 0 {
+		t.Errorf("of %d mutating events these are not covered: %v", met, missing)
+	}
+}
+
+// reads says by its first word that a call changes nothing: old records have no readOnly.
+func reads(name string) bool {
+	return slices.ContainsFunc([]string{"Describe", "List", "Get", "Lookup", "Head", "BatchGet", "Search"}, func(p string) bool { return strings.HasPrefix(name, p) })
+}
+
+// Instances counted a second way: ids that the responses of successful launches and terminations list, without the catalogue.
+func TestHistoryInstancesCountedApart(t *testing.T) {
+	files := recorded(t)
+	c := load(t)
+	inv := newInventory(c, MapNames{})
+	born, died := map[string]bool{}, map[string]bool{}
+	for _, file := range files {
+		for i := range file {
+			e := &file[i]
+			inv.add(e)
+			name, _ := e.Text(cloudtrail.EventName)
+			code, _ := e.Text(cloudtrail.ErrorCode)
+			if code != "" {
+				continue
+			}
+			for item := range e.Tree().Get("responseElements").Get("instancesSet").Get("items").Items() {
+				id, _ := item.Get("instanceId").Text()
+				switch name {
+				case "RunInstances":
+					born[id] = true
+				case "TerminateInstances":
+					died[id] = true
+				}
+			}
+		}
+	}
+	for key, r := range inv.records {
+		if key.Type != "AWS::EC2::Instance" {
+			continue
+		}
+		if r.Created() != born[key.ID] {
+			t.Errorf("%s: created %v, launched %v", key, r.Created(), born[key.ID])
+		}
+		if r.Gone() && !died[key.ID] {
+			t.Errorf("%s is gone without a termination", key)
+		}
+		delete(born, key.ID)
+	}
+	if len(born) > 0 {
+		t.Errorf("launched and not in the inventory: %v", born)
+	}
+}
+
+// No value that a request or response marks as secret may come into a record.
+func TestHistoryCopiesNoSecret(t *testing.T) {
+	files := recorded(t)
+	c := load(t)
+	inv := newInventory(c, MapNames{})
+	for _, file := range files {
+		for i := range file {
+			inv.add(&file[i])
+		}
+	}
+	for key, r := range inv.records {
+		data := encode(t, r)
+		for _, secret := range []string{"sensitiveDataRemoved", "****", "REDACTED", "Statement"} {
+			if bytes.Contains(data, []byte(secret)) {
+				t.Errorf("%s holds %q", key, secret)
+			}
+		}
+	}
+}
+
+func TestHistoryStateIsSmall(t *testing.T) {
+	files := recorded(t)
+	c := load(t)
+	inv := newInventory(c, MapNames{})
+	for _, file := range files {
+		for i := range file {
+			inv.add(&file[i])
+		}
+	}
+	var sizes []int
+	for _, r := range inv.records {
+		sizes = append(sizes, len(encode(t, r)))
+	}
+	slices.Sort(sizes)
+	median := sizes[len(sizes)/2]
+	t.Logf("%d records, median %d bytes, largest %d", len(sizes), median, sizes[len(sizes)-1])
+	if median > 2048 { // the design's bound
+		t.Errorf("median %d bytes", median)
+	}
 }
 
 func report(t *testing.T, c *Catalogue, inv *inventory) {
