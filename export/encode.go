@@ -24,7 +24,8 @@ type encoder struct {
 	unpack   rowlog.Decompressor
 	blocks   [][]byte // raw blocks of the open row group
 	spare    [][]byte
-	rows     []sortRow
+	rows     []groupRow
+	order    []sortRow
 	keys     []byte
 	groupRaw int
 }
@@ -156,18 +157,18 @@ func (e *encoder) addBlock(t *tableEncoder, s *sealed) (int64, error) {
 		return 0, err
 	}
 	e.blocks = append(e.blocks, raw)
-	_, next, err := rowlog.Rows(raw)
+	in, err := rowlog.NewRows(raw)
 	if err != nil {
 		return 0, err
 	}
 	var rows int64
 	for {
-		row, ok, err := next()
-		if err != nil || !ok {
-			return rows, err
+		start, end, ok := in.Next()
+		if !ok {
+			return rows, in.Err()
 		}
 		rows++
-		if e.groupFull(len(row)) {
+		if e.groupFull(end - start) {
 			if err := e.endGroup(t); err != nil {
 				return rows, err
 			}
@@ -175,7 +176,7 @@ func (e *encoder) addBlock(t *tableEncoder, s *sealed) (int64, error) {
 			e.spare = e.spare[:len(e.spare)-1]
 			e.blocks = append(e.blocks, raw)
 		}
-		e.addRow(t, row)
+		e.addRow(t, raw[start:end], start)
 	}
 }
 

@@ -8,12 +8,18 @@ import (
 	"github.com/cairnstream/cairn/export/rowlog"
 )
 
-// sortRow is a row of the open row group with its place in the order. Its sort
-// columns are laid out as bytes whose order is the order of the rows.
+// groupRow is the place of a row of the open row group and of its key: its
+// sort columns, laid out as bytes whose order is the order of the rows. There
+// are no pointers, so the garbage collector passes the rows by.
+type groupRow struct {
+	block, offset, size uint32 // in encoder.blocks
+	start, end          uint32 // of the key in encoder.keys
+}
+
+// sortRow is what a sort moves around: 16 bytes a row.
 type sortRow struct {
-	row        []byte
-	prefix     uint64 // of the key, behind what all keys of the group share
-	start, end uint32 // of the key in encoder.keys
+	prefix uint64 // of the key, behind what all keys of the group share
+	row    uint32 // in encoder.rows, in the order of arrival
 }
 
 // keyField is how a sort column stands at the beginning of a row.
@@ -73,18 +79,23 @@ func (e *encoder) groupFull(next int) bool {
 	return len(e.rows) >= maxGroupRows || len(e.rows) > 0 && e.groupRaw+next > maxGroupRaw
 }
 
-func (e *encoder) addRow(t *tableEncoder, row []byte) {
+// addRow adds the row that stands at offset in the newest block.
+func (e *encoder) addRow(t *tableEncoder, row []byte, offset int) {
 	start := len(e.keys)
 	e.keys = appendKey(e.keys, row, t.key)
-	e.rows = append(e.rows, sortRow{row: row, start: uint32(start), end: uint32(len(e.keys))})
+	e.rows = append(e.rows, groupRow{
+		block: uint32(len(e.blocks) - 1), offset: uint32(offset), size: uint32(len(row)),
+		start: uint32(start), end: uint32(len(e.keys)),
+	})
 	e.groupRaw += len(row)
 }
 
 // endGroup sorts the rows of the open row group and writes it.
 func (e *encoder) endGroup(t *tableEncoder) error {
 	e.sortRows()
-	for i := range e.rows {
-		if err := t.writer.Append(e.rows[i].row); err != nil {
+	for _, s := range e.order {
+		r := &e.rows[s.row]
+		if err := t.writer.Append(e.blocks[r.block][r.offset : r.offset+r.size]); err != nil {
 			return err
 		}
 	}
@@ -98,9 +109,10 @@ func (e *encoder) endGroup(t *tableEncoder) error {
 // prefix decides most comparisons.
 func (e *encoder) sortRows() {
 	shared := e.sharedPrefix()
+	e.order = e.order[:0]
 	for i := range e.rows {
 		r := &e.rows[i]
-		r.prefix = keyPrefix(e.keys[int(r.start)+shared : r.end])
+		e.order = append(e.order, sortRow{prefix: keyPrefix(e.keys[int(r.start)+shared : r.end]), row: uint32(i)})
 	}
 	order := func(a, b sortRow) int {
 		if a.prefix != b.prefix {
@@ -109,15 +121,17 @@ func (e *encoder) sortRows() {
 			}
 			return 1
 		}
-		if c := bytes.Compare(e.keys[a.start:a.end], e.keys[b.start:b.end]); c != 0 {
+		if c := bytes.Compare(e.key(a.row), e.key(b.row)); c != 0 {
 			return c
 		}
-		return int(int64(a.start) - int64(b.start))
+		return int(int64(a.row) - int64(b.row))
 	}
-	if !slices.IsSortedFunc(e.rows, order) {
-		slices.SortFunc(e.rows, order)
+	if !slices.IsSortedFunc(e.order, order) {
+		slices.SortFunc(e.order, order)
 	}
 }
+
+func (e *encoder) key(row uint32) []byte { return e.keys[e.rows[row].start:e.rows[row].end] }
 
 func keyPrefix(b []byte) uint64 {
 	if len(b) >= 8 {

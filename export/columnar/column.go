@@ -3,6 +3,7 @@ package columnar
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 
 	"github.com/cairnstream/cairn/export/rowlog"
 )
@@ -20,6 +21,7 @@ type column struct {
 	bools      []bool
 	values     int // that are not NULL
 	firstRow   int64
+	nextRow    int64 // the first row of the group without levels
 
 	// the open row group
 	dict     *dictionary // nil for other columns
@@ -55,17 +57,45 @@ func (c *column) beginGroup() {
 func (c *column) beginPage(row int64) {
 	c.defs, c.reps, c.plain = c.defs[:0], c.reps[:0], c.plain[:0]
 	c.small, c.large, c.bools = c.small[:0], c.large[:0], c.bools[:0]
-	c.values, c.firstRow = 0, row
+	c.values, c.firstRow, c.nextRow = 0, row, row
 }
 
-// level notes the levels of one value or NULL.
-func (c *column) level(rep, def byte) {
+// level notes the levels of one value or NULL of the given row of the group.
+// Nothing need be noted of a row in which all of the column is NULL at the
+// top: catchUp does that for many rows at once.
+func (c *column) level(row int64, rep, def byte) {
+	if c.leaf.maxDef == 0 {
+		return
+	}
+	if c.nextRow <= row {
+		c.catchUp(row)
+		c.nextRow = row + 1
+	}
 	if c.leaf.maxRep > 0 {
 		c.reps = append(c.reps, rep)
 	}
-	if c.leaf.maxDef > 0 {
-		c.defs = append(c.defs, def)
+	c.defs = append(c.defs, def)
+}
+
+// catchUp notes NULL for the rows up to row, exclusive. Most columns of most
+// rows are NULL, so this is where a row's cost is saved.
+func (c *column) catchUp(row int64) {
+	n := int(row - c.nextRow)
+	if n <= 0 {
+		return
 	}
+	c.nextRow = row
+	c.defs = appendZeros(c.defs, n)
+	if c.leaf.maxRep > 0 {
+		c.reps = appendZeros(c.reps, n)
+	}
+}
+
+func appendZeros(b []byte, n int) []byte {
+	at := len(b)
+	b = slices.Grow(b, n)[:at+n]
+	clear(b[at:])
+	return b
 }
 
 // text appends a string.

@@ -69,6 +69,9 @@ func (w *Writer) closePage(c *column) {
 	if rows == 0 {
 		return
 	}
+	if c.leaf.maxDef > 0 {
+		c.catchUp(w.groupRows)
+	}
 	slots := int(rows)
 	if c.leaf.maxDef > 0 {
 		slots = len(c.defs)

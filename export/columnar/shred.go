@@ -11,19 +11,16 @@ func (w *Writer) Append(row []byte) error {
 		if n.kind == rowlog.String { // most columns
 			c := &w.columns[n.lo]
 			if b, ok := r.Text(n.optional); ok {
-				if n.optional {
-					c.defs = append(c.defs, 1)
-				}
+				c.level(w.groupRows, 0, n.def)
 				c.text(b)
 				w.full = w.full || len(c.plain) >= w.schema.pageBytes
-			} else {
-				c.defs = append(c.defs, 0)
 			}
 			continue
 		}
 		w.shred(n, &r, 0, 0)
 	}
 	if err := r.Err(); err != nil {
+		w.note(err)
 		return err
 	}
 	w.groupRows++
@@ -40,21 +37,21 @@ func (w *Writer) shred(n *node, r *rowlog.Reader, rep, def byte) {
 	case rowlog.String:
 		b, ok := r.Text(n.optional)
 		if !ok {
-			w.columns[n.lo].level(rep, def)
+			w.columns[n.lo].level(w.groupRows, rep, def)
 			return
 		}
 		c := &w.columns[n.lo]
-		c.level(rep, n.def)
+		c.level(w.groupRows, rep, n.def)
 		c.text(b)
 		w.full = w.full || len(c.plain) >= w.schema.pageBytes
 	case rowlog.Bool:
 		v, ok := r.Bool(n.optional)
 		if !ok {
-			w.columns[n.lo].level(rep, def)
+			w.columns[n.lo].level(w.groupRows, rep, def)
 			return
 		}
 		c := &w.columns[n.lo]
-		c.level(rep, n.def)
+		c.level(w.groupRows, rep, n.def)
 		c.values++
 		c.bools = append(c.bools, v)
 	case rowlog.List, rowlog.Map:
@@ -69,11 +66,11 @@ func (w *Writer) shred(n *node, r *rowlog.Reader, rep, def byte) {
 		}
 	default:
 		if n.optional && !r.Present() {
-			w.columns[n.lo].level(rep, def)
+			w.columns[n.lo].level(w.groupRows, rep, def)
 			return
 		}
 		c := &w.columns[n.lo]
-		c.level(rep, n.def)
+		c.level(w.groupRows, rep, n.def)
 		c.scalar(r)
 	}
 }
@@ -102,7 +99,10 @@ func (w *Writer) shredItems(n *node, r *rowlog.Reader, rep, def byte) {
 
 // null notes that nothing is there at or below n.
 func (w *Writer) null(n *node, rep, def byte) {
+	if def == 0 && rep == 0 {
+		return // catchUp
+	}
 	for i := n.lo; i < n.hi; i++ {
-		w.columns[i].level(rep, def)
+		w.columns[i].level(w.groupRows, rep, def)
 	}
 }

@@ -194,28 +194,42 @@ func EndRow(dst []byte, start int) {
 	binary.LittleEndian.PutUint32(dst[start:], uint32(len(dst)-start-rowRoom))
 }
 
-// Rows takes a raw block apart: its partition, and a function that yields each
-// row's bytes in order. The slices alias raw.
-func Rows(raw []byte) (partition string, next func() ([]byte, bool, error), err error) {
+// Rows walks over the rows of a raw block.
+type Rows struct {
+	Partition string // of all rows
+	raw       []byte
+	at        int
+	err       error
+}
+
+// NewRows reads a raw block's partition and stands before its first row.
+func NewRows(raw []byte) (*Rows, error) {
 	r := NewReader(raw)
 	b, _ := r.Text(false)
 	if err := r.Err(); err != nil {
-		return "", nil, err
+		return nil, fmt.Errorf("partition of a block: %w", err)
 	}
-	rest := r.Rest()
-	return string(b), func() ([]byte, bool, error) {
-		if len(rest) == 0 {
-			return nil, false, nil
-		}
-		if len(rest) < rowRoom {
-			return nil, false, fmt.Errorf("a block ends inside a row: %w", ErrCorrupt)
-		}
-		n := uint64(binary.LittleEndian.Uint32(rest))
-		if n > uint64(len(rest)-rowRoom) {
-			return nil, false, fmt.Errorf("a block ends inside a row: %w", ErrCorrupt)
-		}
-		row := rest[rowRoom : rowRoom+n : rowRoom+n]
-		rest = rest[rowRoom+n:]
-		return row, true, nil
-	}, nil
+	return &Rows{Partition: string(b), raw: raw, at: len(raw) - len(r.Rest())}, nil
 }
+
+// Next returns the place of the next row's bytes in the raw block. It returns
+// false at the end, and when the block is broken: see Err.
+func (r *Rows) Next() (start, end int, ok bool) {
+	left := len(r.raw) - r.at
+	if left == 0 || r.err != nil {
+		return 0, 0, false
+	}
+	start = r.at + rowRoom
+	if left >= rowRoom {
+		end = start + int(binary.LittleEndian.Uint32(r.raw[r.at:]))
+	}
+	if left < rowRoom || end > len(r.raw) {
+		r.err = fmt.Errorf("a block ends inside a row: %w", ErrCorrupt)
+		return 0, 0, false
+	}
+	r.at = end
+	return start, end, true
+}
+
+// Err returns ErrCorrupt if the block ended inside a row.
+func (r *Rows) Err() error { return r.err }
