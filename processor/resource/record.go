@@ -364,6 +364,9 @@ func (r *Record) Created() bool {
 // Changed is the version of the newest change.
 func (r *Record) Changed() Version { return r.changed.version }
 
+// FirstSeen is the version of the oldest change known.
+func (r *Record) FirstSeen() Version { return r.first.version }
+
 // Empty reports whether no change was ever applied.
 func (r *Record) Empty() bool { return r.changed.version.IsZero() }
 

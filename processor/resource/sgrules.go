@@ -10,19 +10,12 @@ import (
 // as "ingress tcp 22-22 0.0.0.0/0". The calls that change rules have a list form (ipPermissions) and a flat form; both give the
 // same keys, so a rule that was added in one form can be removed in the other.
 
-var peerPaths = [...]string{
-	"ipRanges.items[].cidrIp", "ipv6Ranges.items[].cidrIpv6", "groups.items[].groupId", "groups.items[].groupName",
-	"prefixListIds.items[].prefixListId",
+var peers = [...]*expr{
+	steps(".ipRanges.items[].cidrIp"), steps(".ipv6Ranges.items[].cidrIpv6"), steps(".groups.items[].groupId"),
+	steps(".groups.items[].groupName"), steps(".prefixListIds.items[].prefixListId"),
 }
 
-var peers = func() (paths [len(peerPaths)]*expr) {
-	for i, text := range peerPaths {
-		paths[i] = steps("." + text)
-	}
-	return paths
-}()
-
-// steps is a path that is known to parse.
+// steps is a path that is known to parse; one that does not is a mistake in this file.
 func steps(text string) *expr {
 	x, err := parsePath(text)
 	if err != nil {
@@ -37,7 +30,10 @@ var permissionItems = steps("q.ipPermissions.items[]")
 func securityRules(s *scope, direction string) (rules []Relation) {
 	permissions := permissionItems.eval(s)
 	if len(permissions) == 0 {
-		return flatRule(s, direction)
+		if rules = flatRule(s, direction); len(rules) == 0 {
+			rules = answeredRules(s, direction)
+		}
+		return rules
 	}
 	for _, p := range permissions {
 		prefix := direction + " " + portRange(p) + " "
@@ -50,18 +46,33 @@ func securityRules(s *scope, direction string) (rules []Relation) {
 	return rules
 }
 
-var flatPeers = steps("q.cidrIp")
-var flatGroup = steps("q.sourceSecurityGroupName")
-var request = steps("q.ipProtocol")
+var (
+	flatPeer     = steps("q.cidrIp")
+	flatGroup    = steps("q.sourceSecurityGroupName")
+	flatProtocol = steps("q.ipProtocol")
+	answerItems  = &expr{op: opFirst, args: []*expr{steps("r.securityGroupRuleSet.items[]"), steps("r.revokedSecurityGroupRuleSet.items[]")}}
+	answerPeers  = [...]*expr{steps(".cidrIpv4"), steps(".cidrIpv6"), steps(".prefixListId"), steps(".referencedGroupInfo.groupId"), steps(".referencedGroupId")}
+)
 
 func flatRule(s *scope, direction string) []Relation {
-	peer := cmp.Or(flatPeers.first(s), flatGroup.first(s))
-	protocol := request.path(s)
-	if peer == "" || len(protocol) == 0 {
+	peer := cmp.Or(flatPeer.first(s), flatGroup.first(s))
+	if peer == "" || flatProtocol.first(s) == "" {
 		return nil
 	}
 	body := item{value: s.event.BlobTree(blobsOfRoots[rootRequest])}
 	return []Relation{{Kind: "allows", Type: "rule", Key: direction + " " + portRange(body) + " " + peer}}
+}
+
+// answeredRules reads the rules from the response. A call that names rules by their ids has them nowhere else.
+func answeredRules(s *scope, direction string) (rules []Relation) {
+	for _, rule := range answerItems.eval(s) {
+		for _, path := range answerPeers {
+			for _, peer := range walk(nil, rule, path.steps) {
+				rules = append(rules, Relation{Kind: "allows", Type: "rule", Key: direction + " " + portRange(rule) + " " + peer.text()})
+			}
+		}
+	}
+	return rules
 }
 
 // portRange is "<protocol> <from>-<to>"; the protocol -1 and an absent range mean everything.

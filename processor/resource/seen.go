@@ -1,4 +1,0 @@
-package resource
-
-// FirstSeen is the version of the oldest change known.
-func (r *Record) FirstSeen() Version { return r.first.version }
