@@ -304,3 +304,39 @@ func report(t *testing.T, c *Catalogue, inv *inventory) {
 	}
 	t.Log("unidentified", inv.unidentified)
 }
+
+// Without the index filled beforehand the order matters only until the name is taught: moving what was kept under the bare name
+// to the id, when nothing of it is older than the lesson, gives the same records in either order.
+func TestHistoryNamesTaughtLate(t *testing.T) {
+	files := recorded(t)
+	c := load(t)
+	forward, backward := newInventory(c, MapNames{}), newInventory(c, MapNames{})
+	for _, file := range files {
+		for i := range file {
+			forward.addAndMove(&file[i])
+		}
+	}
+	for _, file := range slices.Backward(files) {
+		for i := range slices.Backward(file) {
+			backward.addAndMove(&file[i])
+		}
+	}
+	sameInventory(t, "names taught late", forward, backward)
+}
+
+func (inv *inventory) addAndMove(e *cloudtrail.Event) {
+	names := inv.names.(MapNames)
+	for _, l := range inv.cat.Changes(e, Actor{}, names).Learned {
+		names.Learn(l)
+		early, to := inv.records[l.Unresolved], l.Unresolved
+		if to.ID = l.ID; early == nil || to == l.Unresolved || early.FirstSeen().Less(l.Version) {
+			continue
+		}
+		delete(inv.records, l.Unresolved)
+		if inv.records[to] == nil {
+			inv.records[to] = &Record{}
+		}
+		inv.records[to] = Merge(inv.records[to], early)
+	}
+	inv.add(e)
+}
