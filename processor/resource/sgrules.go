@@ -102,7 +102,7 @@ func worldPorts(relations []Relation) string {
 		if r.Kind != "allows" || r.Type != "rule" || len(words) < 3 || words[0] != "ingress" {
 			continue
 		}
-		if peer := words[len(words)-1]; peer != "0.0.0.0/0" && peer != "::/0" {
+		if !strings.HasSuffix(words[len(words)-1], "/0") { // 0.0.0.0/0, ::/0: whatever the address, no bit of it counts
 			continue
 		}
 		if words[1] == "all" {

@@ -116,6 +116,7 @@ func TestDerivations(t *testing.T) {
 		{"world_ports", View{}, ""},
 		{"world_ports", View{Relations: []Relation{rule("ingress tcp 22-22 0.0.0.0/0")}}, "22"},
 		{"world_ports", View{Relations: []Relation{rule("ingress tcp 0-65535 ::/0")}}, "22,3389"},
+		{"world_ports", View{Relations: []Relation{rule("ingress tcp 22-22 192.0.2.7/0")}}, "22"},
 		{"world_ports", View{Relations: []Relation{rule("ingress tcp 80-80 0.0.0.0/0"), rule("ingress udp 22-22 0.0.0.0/0")}}, ""},
 		{"world_ports", View{Relations: []Relation{rule("ingress tcp 22-22 10.0.0.0/8"), rule("egress all 0.0.0.0/0")}}, ""},
 		{"world_ports", View{Relations: []Relation{rule("ingress all 0.0.0.0/0"), rule("ingress tcp 22-22 0.0.0.0/0")}}, "all"},
