@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // List walks the directories below prefix in key order.
@@ -40,8 +41,8 @@ func (l *lister) walk(base string) bool {
 		return l.fail(base, err)
 	}
 	entries, err := os.ReadDir(filepath.Join(l.store.root, filepath.FromSlash(base)))
-	if errors.Is(err, fs.ErrNotExist) {
-		return true // removed meanwhile, or never there
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return true // removed meanwhile, or never there, or an object
 	}
 	if err != nil {
 		return l.fail(base, explain(err))
