@@ -172,8 +172,8 @@ func Folder(t Table, partition string) string {
 	return t.PartitionColumn() + "=" + partition
 }
 
-// Close gives the memory and the spool files of the batch back. A Log that was
-// taken from the Buffer before must have been written by then.
+// Close gives the memory and the spool files of the batch back. The files that
+// Roll staged stay.
 func (b *Batch) Close() error {
 	var errs []error
 	for _, t := range b.tables {

@@ -27,7 +27,7 @@ type BufferOptions struct {
 type Buffer struct {
 	codecs codecs
 	open   [len(specs)]*tableRows
-	log    []*sealed // blocks that no row log has yet, in the order in which they closed
+	log    []logged // blocks that no row log has yet, in the order in which they closed
 	pack   *packer
 	opts   BufferOptions
 }
@@ -126,7 +126,10 @@ func (b *Buffer) seal(t *tableRows, p *part) error {
 		return err
 	}
 	p.blocks = append(p.blocks, s)
-	b.log = append(b.log, s)
+	if t.spec.table != Resources { // a snapshot can be taken again from the state
+		s.refs.Add(1)
+		b.log = append(b.log, logged{s, t.spec.table})
+	}
 	return nil
 }
 
@@ -162,9 +165,11 @@ func (b *Buffer) Memory() int64 { return b.pack.memory.Load() }
 
 // Freeze takes the rows of the given tables, or of all tables, out of the
 // Buffer. The Batch may be rolled on another goroutine. An error of the
-// compression or the spool shows up in Roll.
+// compression or the spool shows up in Roll. Rows that no row log has got by
+// then will be in none: where they must be, TakeLog comes first.
 func (b *Buffer) Freeze(tables ...Table) *Batch {
 	batch := &Batch{pack: b.pack}
+	defer b.dropLog(func(t Table) bool { return len(tables) == 0 || slices.Contains(tables, t) })
 	for i, t := range b.open {
 		if len(tables) > 0 && !slices.Contains(tables, t.spec.table) {
 			continue
@@ -225,6 +230,7 @@ func (t *tableRows) names() []string {
 // sealed is a block on its way through compression, then in memory or in the
 // spool. Its fields may be read once done is closed.
 type sealed struct {
+	refs   atomic.Int32 // the rows' own, and a row log's while one waits
 	done   chan struct{}
 	block  rowlog.Block // Data is nil when it lies in the spool
 	spool  *spool
@@ -299,6 +305,7 @@ func (p *packer) seal(table uint8, rows int, raw []byte) (*sealed, error) {
 		}
 	}
 	s := &sealed{done: make(chan struct{})}
+	s.refs.Store(1)
 	go func() {
 		s.block = c.Block(table, SchemaNumber, rows, raw)
 		p.giveBack(raw)
@@ -328,9 +335,13 @@ func (p *packer) store(s *sealed) error {
 	return nil
 }
 
-// release gives up a block's memory or its share of the spool.
+// release gives up one reference to a block; with the last one go its memory
+// or its share of the spool.
 func (p *packer) release(s *sealed) error {
 	<-s.done
+	if s.refs.Add(-1) > 0 {
+		return nil
+	}
 	if s.spool != nil {
 		return s.spool.release()
 	}

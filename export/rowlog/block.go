@@ -231,5 +231,8 @@ func (r *Rows) Next() (start, end int, ok bool) {
 	return start, end, true
 }
 
+// Size is the number of bytes of the rows that Next has not returned.
+func (r *Rows) Size() int { return len(r.raw) - r.at }
+
 // Err returns ErrCorrupt if the block ended inside a row.
 func (r *Rows) Err() error { return r.err }
