@@ -1,0 +1,233 @@
+package rule
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// detection compiles the part of a rule that decides.
+type detection struct {
+	file     string
+	lists    map[string][]string
+	named    map[string]*expr
+	order    []string
+	used     map[string]bool
+	problems []error
+	warnings []string
+}
+
+// fail notes a mistake; compilation goes on, so that all are shown at once.
+func (d *detection) fail(n *node, format string, args ...any) *expr {
+	d.problems = append(d.problems, &problem{d.file, n.line, n.col, fmt.Sprintf(format, args...)})
+	return or()
+}
+
+// compile turns the map under `detection` into one tree.
+func (d *detection) compile(n *node) *expr {
+	if n == nil || n.kind != nodeMap {
+		return nil
+	}
+	d.named, d.used = map[string]*expr{}, map[string]bool{}
+	condition := n.get("condition")
+	if timeframe := n.get("timeframe"); timeframe != nil && !strings.Contains(n.str("condition"), "|") {
+		d.fail(timeframe, "timeframe is the old form of a sequence: write a temporal correlation over the selections instead, with a timespan (this version does not evaluate correlations yet)")
+	}
+	for i, k := range n.keys {
+		if k.text == "condition" || k.text == "timeframe" {
+			continue
+		}
+		d.named[k.text] = d.identifier(n.items[i])
+		d.order = append(d.order, k.text)
+	}
+	if condition == nil {
+		return d.fail(n, "detection has no condition: write, for example, condition: selection")
+	}
+	var alternatives []*expr
+	for _, c := range condition.list() {
+		if !c.scalar() {
+			return d.fail(c, "a condition is text, or a list of texts")
+		}
+		alternatives = append(alternatives, d.condition(c))
+	}
+	for _, name := range d.order {
+		if !d.used[name] {
+			d.warnings = append(d.warnings, fmt.Sprintf("no condition uses %q", name))
+		}
+	}
+	return or(alternatives...)
+}
+
+// identifier compiles one named part: a map is "and", a list of maps "or",
+// texts are key words.
+func (d *detection) identifier(n *node) *expr {
+	switch n.kind {
+	case nodeMap:
+		return d.fields(n)
+	case nodeList:
+		if len(n.items) == 0 {
+			return d.fail(n, "an empty list can never match: remove it or give it values")
+		}
+		var kids []*expr
+		for _, item := range n.items {
+			kids = append(kids, d.identifier(item))
+		}
+		return or(kids...)
+	case nodeNull:
+		return d.fail(n, "a selection is a map of fields, a list of maps, or a list of key words")
+	}
+	return d.keyword(n)
+}
+
+func (d *detection) fields(n *node) *expr {
+	if len(n.keys) == 0 {
+		return d.fail(n, "an empty selection would match everything: remove it")
+	}
+	var kids []*expr
+	for i, k := range n.keys {
+		kids = append(kids, d.field(k, n.items[i]))
+	}
+	return and(kids...)
+}
+
+// keyword searches the whole record.
+func (d *detection) keyword(n *node) *expr {
+	if n.text == "" {
+		return d.fail(n, "an empty key word matches everything: remove it")
+	}
+	p := newPattern(squeeze(star+unescape(n.text)+star), false)
+	return leaf(member{text: "*", keyword: true}, &textTest{p, true}, "text"+p.key())
+}
+
+const star = "\xfe"
+
+// field compiles one line of a selection: a path with modifiers, and values.
+func (d *detection) field(k, v *node) *expr {
+	name, rest, _ := strings.Cut(k.text, "|")
+	m, ok := d.modifiers(k, rest)
+	if !ok {
+		return or()
+	}
+	if name == "" {
+		return d.keywords(k, v, m)
+	}
+	p := bindPath(name)
+	for _, step := range p.steps {
+		if step == "" || allDigits(step) {
+			return d.fail(k, "the path %q has the step %q: a path goes through arrays by itself, leave numbers and empty steps out", name, step)
+		}
+	}
+	values := v.list()
+	if v.kind == nodeList && len(values) == 0 {
+		return d.fail(v, "an empty list can never match: give %s values", name)
+	}
+	if m.all && len(values) < 2 {
+		return d.fail(k, "all needs a list of two or more values")
+	}
+	if v.kind == nodeMap {
+		return d.fail(v, "%s holds a map: write nested fields as one path with dots", name)
+	}
+	if m.expand {
+		if values, ok = d.expand(v, values); !ok {
+			return or()
+		}
+	}
+	x := d.values(p, m, v, values)
+	if m.neq {
+		return not(x)
+	}
+	return x
+}
+
+// keywords is the form |all: [words].
+func (d *detection) keywords(k, v *node, m modifiers) *expr {
+	if !m.all || m.compare != "" {
+		return d.fail(k, "a key without a field name takes the modifier all alone, for key words")
+	}
+	var kids []*expr
+	for _, item := range v.list() {
+		kids = append(kids, d.keyword(item))
+	}
+	return and(kids...)
+}
+
+func (d *detection) values(p member, m modifiers, whole *node, values []*node) *expr {
+	set, kids := setTest{}, []*expr(nil)
+	for _, v := range values {
+		if v.kind == nodeNull && whole.kind == nodeList {
+			return d.fail(v, "null inside a list is not supported: write a selection of its own with %s: null, and join them with or", p.text)
+		}
+		x := d.value(p, m, v)
+		if text, ok := plainText(x); ok && len(values) > 1 && !m.all {
+			set[text] = struct{}{}
+			continue
+		}
+		kids = append(kids, x)
+	}
+	switch {
+	case m.all:
+		return and(kids...)
+	case len(set) == 1:
+		for text := range set {
+			t := newPattern(text, false)
+			kids = append(kids, leaf(p, &textTest{t, false}, "text"+t.key()))
+		}
+	case len(set) > 1:
+		kids = append(kids, leaf(p, set, "set"+strings.Join(sortedKeys(set), "\x02")))
+	}
+	return or(kids...)
+}
+
+// plainText is the folded text of an equality without case, wildcard or
+// number: what can stand in a set.
+func plainText(x *expr) (string, bool) {
+	if x.op != opAtom {
+		return "", false
+	}
+	t, ok := x.atom.test.(*textTest)
+	if !ok || t.pattern.cased {
+		return "", false
+	}
+	text, ok := t.pattern.literal()
+	return text, ok && text != ""
+}
+
+func sortedKeys(set setTest) []string {
+	keys := make([]string, 0, len(set))
+	for k := range set {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// expand puts the values of named lists in the place of %name%.
+func (d *detection) expand(whole *node, values []*node) ([]*node, bool) {
+	var out []*node
+	missing := []string{}
+	for _, v := range values {
+		name, ok := listName(v.text)
+		if !ok {
+			out = append(out, v)
+			continue
+		}
+		list, known := d.lists[name]
+		if !known {
+			missing = append(missing, name)
+		}
+		for _, text := range list {
+			out = append(out, &node{text: text, line: v.line, col: v.col})
+		}
+	}
+	if len(missing) > 0 {
+		d.fail(whole, "no list named %s: put %s.txt, one value a line, into the folder _lists beside the rules", strings.Join(missing, ", "), strings.Join(missing, ".txt, "))
+	}
+	return out, len(missing) == 0
+}
+
+func listName(text string) (string, bool) {
+	if len(text) > 2 && text[0] == '%' && text[len(text)-1] == '%' {
+		return text[1 : len(text)-1], true
+	}
+	return "", false
+}

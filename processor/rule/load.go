@@ -1,0 +1,184 @@
+package rule
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+)
+
+// Options are what rules refer to beside themselves.
+type Options struct {
+	// Lists are the values behind %name% of the modifier expand. A folder's own
+	// _lists/<name>.txt comes before.
+	Lists map[string][]string
+}
+
+// Load reads and compiles the rules of all sources. A rule takes the place of
+// one with the same id from an earlier source. The error joins all mistakes of
+// all files; with one, there is no Set.
+func Load(opts Options, sources ...fs.FS) (*Set, *Report, error) {
+	l := &loader{lists: map[string][]string{}, rules: map[string]*Rule{}, names: map[string]*Rule{}, report: &Report{}}
+	for name, values := range opts.Lists {
+		l.lists[name] = values
+	}
+	for i, source := range sources {
+		l.source = i
+		l.folder(source)
+	}
+	if len(l.problems) > 0 {
+		return nil, l.report, errors.Join(l.problems...)
+	}
+	return newSet(l.sorted(), l.report), l.report, nil
+}
+
+type loader struct {
+	lists    map[string][]string
+	rules    map[string]*Rule // by id
+	from     map[*Rule]int
+	names    map[string]*Rule
+	source   int
+	report   *Report
+	problems []error
+}
+
+func (l *loader) sorted() []*Rule {
+	rules := make([]*Rule, 0, len(l.rules))
+	for _, r := range l.rules {
+		rules = append(rules, r)
+	}
+	slices.SortFunc(rules, func(a, b *Rule) int { return strings.Compare(a.ID, b.ID) })
+	return rules
+}
+
+// folder reads a source: its lists first, because rules refer to them.
+func (l *loader) folder(source fs.FS) {
+	var files []string
+	err := fs.WalkDir(source, ".", func(name string, d fs.DirEntry, err error) error {
+		base := path.Base(name)
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && base == "_lists":
+			l.listFolder(source, name)
+			return fs.SkipDir
+		case name != "." && (strings.HasPrefix(base, "_") || strings.HasPrefix(base, ".")):
+			if d.IsDir() {
+				return fs.SkipDir
+			}
+		case !d.IsDir() && isRule(base):
+			files = append(files, name)
+		}
+		return nil
+	})
+	if err != nil {
+		l.problems = append(l.problems, fmt.Errorf("read the rules: %w", err))
+	}
+	for _, name := range files {
+		l.file(source, name)
+	}
+}
+
+// isRule tells rules from the files that stand beside them.
+func isRule(base string) bool {
+	if strings.HasSuffix(base, ".test.yml") || strings.HasSuffix(base, ".test.yaml") {
+		return false
+	}
+	return strings.HasSuffix(base, ".yml") || strings.HasSuffix(base, ".yaml") || strings.HasSuffix(base, ".pattern.json")
+}
+
+// listFolder reads lists: one value a line, # begins a comment.
+func (l *loader) listFolder(source fs.FS, dir string) {
+	entries, err := fs.ReadDir(source, dir)
+	if err != nil {
+		l.problems = append(l.problems, fmt.Errorf("read the lists in %s: %w", dir, err))
+		return
+	}
+	for _, e := range entries {
+		name, ok := strings.CutSuffix(e.Name(), ".txt")
+		if !ok || e.IsDir() {
+			continue
+		}
+		data, err := fs.ReadFile(source, path.Join(dir, e.Name()))
+		if err != nil {
+			l.problems = append(l.problems, fmt.Errorf("read the list %s: %w", e.Name(), err))
+			continue
+		}
+		var values []string
+		for line := range strings.Lines(string(data)) {
+			value, _, _ := strings.Cut(line, "#")
+			if value = strings.TrimSpace(value); value != "" {
+				values = append(values, value)
+			}
+		}
+		l.lists[name] = values
+	}
+}
+
+func (l *loader) file(source fs.FS, name string) {
+	data, err := fs.ReadFile(source, name)
+	if err != nil {
+		l.problems = append(l.problems, fmt.Errorf("read the rule %s: %w", name, err))
+		return
+	}
+	docs, err := parseYAML(name, data)
+	if err != nil {
+		l.problems = append(l.problems, err)
+		return
+	}
+	for _, doc := range docs {
+		if strings.HasSuffix(name, ".pattern.json") {
+			doc = patternDocument(name, doc)
+		}
+		l.document(name, doc)
+	}
+}
+
+// document compiles one rule.
+func (l *loader) document(file string, doc *node) {
+	d := &document{file: file, node: doc, lists: l.lists}
+	r := d.rule()
+	l.report.Warnings = append(l.report.Warnings, d.warnings...)
+	switch {
+	case len(d.problems) > 0:
+		l.problems = append(l.problems, d.problems...)
+		return
+	case d.foreign != "":
+		l.report.Foreign = append(l.report.Foreign, fmt.Sprintf("%s: %s", file, d.foreign))
+		return
+	case r.ID == "":
+		sum := sha256.Sum256([]byte(r.Title))
+		r.ID = hex.EncodeToString(sum[:16])
+		l.report.Warnings = append(l.report.Warnings, fmt.Sprintf("%s: no id; %s was made from the title and changes with it", r.Origin, r.ID))
+	}
+	l.add(r, d)
+}
+
+// add takes a rule in, unless its id or name is taken.
+func (l *loader) add(r *Rule, d *document) {
+	if l.from == nil {
+		l.from = map[*Rule]int{}
+	}
+	if old, taken := l.rules[r.ID]; taken {
+		if l.from[old] == l.source {
+			d.fail(d.node, "the id %s is that of %s too: give each rule its own", r.ID, old.Origin)
+			l.problems = append(l.problems, d.problems...)
+			return
+		}
+		l.report.Replaced = append(l.report.Replaced, fmt.Sprintf("%s replaces %s", r.Origin, old.Origin))
+		delete(l.names, old.Name)
+	}
+	if old, taken := l.names[r.Name]; taken && r.Name != "" {
+		d.fail(d.node, "the name %s is that of %s too: give each rule its own", r.Name, old.Origin)
+		l.problems = append(l.problems, d.problems...)
+		return
+	}
+	l.rules[r.ID], l.from[r] = r, l.source
+	if r.Name != "" {
+		l.names[r.Name] = r
+	}
+}

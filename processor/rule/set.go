@@ -1,0 +1,181 @@
+package rule
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"strings"
+
+	"github.com/cairnstream/cairn/processor/cloudtrail"
+)
+
+// Set is all rules of a process, compiled into one matcher. It does not change
+// and may be shared.
+type Set struct {
+	rules  []*Rule
+	exprs  []*expr // of the rules, with atoms shared
+	atoms  []*atom
+	byName map[string][]int32 // folded eventName to the rules that need it
+	bySrc  map[string][]int32 // folded eventSource to the rules that need it and no name
+	other  []int32            // rules that name neither
+	hash   string
+}
+
+// newSet indexes rules, which are sorted by id.
+func newSet(rules []*Rule, report *Report) *Set {
+	s := &Set{rules: rules, byName: map[string][]int32{}, bySrc: map[string][]int32{}}
+	slots := map[string]int{}
+	sum := sha256.New()
+	for i, r := range rules {
+		s.exprs = append(s.exprs, s.share(r.when, slots))
+		sum.Write([]byte(r.ID + "\x00" + r.Version + "\x00" + r.Level.String() + "\n"))
+		n := int32(i)
+		if names, ok := r.when.required("eventName"); ok {
+			index(s.byName, names, n)
+		} else if sources, ok := r.when.required("eventSource"); ok {
+			index(s.bySrc, sources, n)
+		} else {
+			s.other = append(s.other, n)
+			report.Slow = append(report.Slow, r.Title+" ("+r.Origin.String()+")")
+		}
+	}
+	s.hash = hex.EncodeToString(sum.Sum(nil)[:16])
+	report.count(rules)
+	return s
+}
+
+func index(m map[string][]int32, words []string, rule int32) {
+	slices.Sort(words)
+	for _, w := range slices.Compact(words) {
+		m[w] = append(m[w], rule)
+	}
+}
+
+// share copies a tree so that equal atoms are one.
+func (s *Set) share(x *expr, slots map[string]int) *expr {
+	if x.op == opAtom {
+		slot, known := slots[x.atom.id]
+		if !known {
+			slot = len(s.atoms)
+			slots[x.atom.id] = slot
+			s.atoms = append(s.atoms, x.atom)
+		}
+		return &expr{op: opAtom, atom: s.atoms[slot], slot: slot}
+	}
+	out := &expr{op: x.op, kids: make([]*expr, len(x.kids))}
+	for i, k := range x.kids {
+		out.kids[i] = s.share(k, slots)
+	}
+	return out
+}
+
+// Rules are the rules of the set, by id.
+func (s *Set) Rules() []*Rule { return s.rules }
+
+// Hash identifies what the set decides: its rules, their versions and levels.
+func (s *Set) Hash() string { return s.hash }
+
+// Matcher evaluates a set. It is the scratch of one goroutine.
+type Matcher struct {
+	set        *Set
+	event      *cloudtrail.Event
+	known      []uint32 // per atom: generation of its answer, and the answer in the lowest bit
+	generation uint32
+	candidates []int32
+	matched    []*Rule
+	word       [64]byte
+	ask        func(*expr) bool
+}
+
+// Matcher makes a matcher of the set.
+func (s *Set) Matcher() *Matcher {
+	m := &Matcher{set: s, known: make([]uint32, len(s.atoms))}
+	m.ask = m.answer
+	return m
+}
+
+// Match returns the rules that an event meets, by id. The slice is valid until
+// the next call.
+func (m *Matcher) Match(e *cloudtrail.Event) []*Rule {
+	m.matched = m.matched[:0]
+	name, _ := e.Text(cloudtrail.EventName)
+	source, _ := e.Text(cloudtrail.EventSource)
+	m.candidates = append(m.candidates[:0], m.look(m.set.byName, name)...)
+	m.candidates = append(m.candidates, m.look(m.set.bySrc, source)...)
+	m.candidates = append(m.candidates, m.set.other...)
+	if len(m.candidates) == 0 {
+		return nil
+	}
+	slices.Sort(m.candidates)
+	m.begin(e)
+	for _, i := range m.candidates {
+		if m.set.exprs[i].eval(m.ask) {
+			m.matched = append(m.matched, m.set.rules[i])
+		}
+	}
+	m.event = nil
+	return m.matched
+}
+
+// look finds the rules of a word. Names of calls are short ASCII; they are
+// folded in place, so that a look-up allocates nothing.
+func (m *Matcher) look(index map[string][]int32, word string) []int32 {
+	if len(word) > len(m.word) || !ascii(word) {
+		return index[fold(word)]
+	}
+	buf := m.word[:len(word)]
+	for i := range buf {
+		c := word[i]
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		buf[i] = c
+	}
+	return index[string(buf)]
+}
+
+// begin forgets the answers for the last event.
+func (m *Matcher) begin(e *cloudtrail.Event) {
+	m.event = e
+	if m.generation++; m.generation == 1<<31 {
+		clear(m.known)
+		m.generation = 1
+	}
+}
+
+// answer evaluates an atom, at most once per event.
+func (m *Matcher) answer(x *expr) bool {
+	if k := m.known[x.slot]; k>>1 == m.generation {
+		return k&1 == 1
+	}
+	k := m.generation << 1
+	holds := x.atom.holds(m.event)
+	if holds {
+		k |= 1
+	}
+	m.known[x.slot] = k
+	return holds
+}
+
+// Report says what a load took in and what it left out.
+type Report struct {
+	Rules    int      // that are evaluated
+	Patterns int      // of them, EventBridge patterns
+	Staged   []string // rules in their silent trial
+	Foreign  []string // documents for other log sources
+	Replaced []string // rules that took the place of others
+	Slow     []string // rules that name neither event name nor source, so every event is held against them
+	Warnings []string
+}
+
+func (r *Report) count(rules []*Rule) {
+	r.Rules = len(rules)
+	for _, rule := range rules {
+		if strings.HasSuffix(rule.Origin.File, ".pattern.json") {
+			r.Patterns++
+		}
+		if rule.Staged {
+			r.Staged = append(r.Staged, rule.Title)
+		}
+	}
+}

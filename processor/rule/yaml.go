@@ -1,0 +1,182 @@
+package rule
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+)
+
+// node is a piece of YAML with its place, reduced to what rules are made of.
+type node struct {
+	kind      nodeKind
+	text      string // of a scalar, as written
+	items     []*node
+	keys      []*node // of a map, beside items
+	line, col int
+}
+
+type nodeKind uint8
+
+const (
+	nodeText nodeKind = iota // quoted or plain text
+	nodeNumber
+	nodeBool
+	nodeNull
+	nodeList
+	nodeMap
+)
+
+// problem is a mistake in a rule file. Its text is
+// "<file>:<line>:<column>: <what, and what to write instead>".
+type problem struct {
+	file      string
+	line, col int
+	text      string
+}
+
+func (p *problem) Error() string {
+	return fmt.Sprintf("%s:%d:%d: %s", p.file, p.line, p.col, p.text)
+}
+
+// parseYAML reads all documents of a file. JSON is YAML too.
+func parseYAML(file string, data []byte) ([]*node, error) {
+	f, err := parser.ParseBytes(data, 0)
+	if err != nil {
+		return nil, syntaxError(file, err)
+	}
+	var docs []*node
+	for _, d := range f.Docs {
+		if d.Body == nil {
+			continue
+		}
+		n, err := convert(file, d.Body)
+		if err != nil {
+			return nil, err
+		}
+		docs = append(docs, n)
+	}
+	return docs, nil
+}
+
+// syntaxError gives a parser's error the form of all others.
+func syntaxError(file string, err error) error {
+	p := &problem{file: file, line: 1, col: 1, text: err.Error()}
+	var located yaml.Error
+	if errors.As(err, &located) {
+		p.text = located.GetMessage()
+		if t := located.GetToken(); t != nil {
+			p.line, p.col = t.Position.Line, t.Position.Column
+		}
+	}
+	p.text = "not valid YAML: " + p.text
+	return p
+}
+
+func convert(file string, n ast.Node) (*node, error) {
+	out := &node{line: n.GetToken().Position.Line, col: n.GetToken().Position.Column}
+	switch v := n.(type) {
+	case *ast.MappingNode:
+		return out, out.addPairs(file, v.Values)
+	case *ast.MappingValueNode:
+		return out, out.addPairs(file, []*ast.MappingValueNode{v})
+	case *ast.SequenceNode:
+		out.kind = nodeList
+		for _, item := range v.Values {
+			c, err := convert(file, item)
+			if err != nil {
+				return nil, err
+			}
+			out.items = append(out.items, c)
+		}
+	case *ast.LiteralNode:
+		out.text = v.Value.Value
+	case *ast.StringNode:
+		out.text = v.Value
+	case *ast.IntegerNode, *ast.FloatNode:
+		out.kind, out.text = nodeNumber, n.GetToken().Value
+	case *ast.BoolNode:
+		out.kind, out.text = nodeBool, strings.ToLower(n.GetToken().Value)
+	case *ast.NullNode:
+		out.kind = nodeNull
+	default:
+		return nil, &problem{file, out.line, out.col, fmt.Sprintf("%s is not used in rules: write the value itself", n.Type())}
+	}
+	return out, nil
+}
+
+func (n *node) addPairs(file string, pairs []*ast.MappingValueNode) error {
+	n.kind = nodeMap
+	for i, p := range pairs {
+		at := p.Key.GetToken()
+		if i == 0 {
+			n.line, n.col = at.Position.Line, at.Position.Column
+		}
+		k := &node{text: keyText(p.Key), line: at.Position.Line, col: at.Position.Column}
+		if n.get(k.text) != nil {
+			return &problem{file, k.line, k.col, fmt.Sprintf("the key %q stands twice in one map", k.text)}
+		}
+		v, err := convert(file, p.Value)
+		if err != nil {
+			return err
+		}
+		n.keys, n.items = append(n.keys, k), append(n.items, v)
+	}
+	return nil
+}
+
+func keyText(k ast.MapKeyNode) string {
+	if s, ok := k.(*ast.StringNode); ok {
+		return s.Value
+	}
+	return k.GetToken().Value
+}
+
+// get is the value of a key, nil if there is none.
+func (n *node) get(name string) *node {
+	if n == nil || n.kind != nodeMap {
+		return nil
+	}
+	for i, k := range n.keys {
+		if k.text == name {
+			return n.items[i]
+		}
+	}
+	return nil
+}
+
+// list is n itself if it is a list, else a list of n.
+func (n *node) list() []*node {
+	if n.kind == nodeList {
+		return n.items
+	}
+	return []*node{n}
+}
+
+// scalar tells whether n is text, a number or a boolean.
+func (n *node) scalar() bool { return n.kind <= nodeBool }
+
+// str is the text of a key's scalar, "" where it is absent.
+func (n *node) str(name string) string {
+	if v := n.get(name); v != nil && v.scalar() {
+		return v.text
+	}
+	return ""
+}
+
+// strs are the texts of a key's list of scalars.
+func (n *node) strs(name string) (out []string) {
+	v := n.get(name)
+	if v == nil || v.kind == nodeNull {
+		return nil
+	}
+	for _, item := range v.list() {
+		if item.scalar() {
+			out = append(out, item.text)
+		}
+	}
+	return out
+}
