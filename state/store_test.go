@@ -2,6 +2,7 @@ package state
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"iter"
 	"maps"
@@ -207,8 +208,13 @@ func (m *model) compare(t *rapid.T, rows iter.Seq2[Row, error], want map[string]
 // like one map under every order of the operations, and the totals that are
 // kept are those that are counted.
 func TestStoreIsAMap(t *testing.T) {
-	for _, where := range []string{"memory", "badger"} {
+	for where, checks := range map[string]string{"memory": "300", "badger": "25"} { // opening a Badger takes a while
 		t.Run(where, func(t *testing.T) {
+			before := flag.Lookup("rapid.checks").Value.String()
+			if before == "100" { // the default
+				_ = flag.Set("rapid.checks", checks)
+				defer func() { _ = flag.Set("rapid.checks", before) }()
+			}
 			n := 0
 			rapid.Check(t, func(rt *rapid.T) {
 				m := &model{rows: map[string]string{}, committed: map[string]string{}}
