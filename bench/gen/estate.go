@@ -77,9 +77,8 @@ func drop[T comparable](of []T, v T) []T {
 func (w *world) secretARN(name string) string {
 	return w.arn("secretsmanager", "secret:"+name+"-"+"aX9kQ2")
 }
-func (w *world) keyARN() string      { return w.arn("kms", "key/"+w.key) }
-func (w *world) secret() string      { return pick(w.rng, w.secrets...) }
-func (w *world) bucket() string      { return pick(w.rng, w.buckets...) }
-func (w *world) server() *instance   { return pick(w.rng, w.instances...) }
-func (w *world) function() string    { return pick(w.rng, w.functions...) }
-func (w *world) database() *database { return pick(w.rng, w.databases...) }
+func (w *world) keyARN() string    { return w.arn("kms", "key/"+w.key) }
+func (w *world) secret() string    { return pick(w.rng, w.secrets...) }
+func (w *world) bucket() string    { return pick(w.rng, w.buckets...) }
+func (w *world) server() *instance { return pick(w.rng, w.instances...) }
+func (w *world) function() string  { return pick(w.rng, w.functions...) }

@@ -126,7 +126,7 @@ func monitoringPolls(w *world) {
 		r := w.role("monitoring-reader", "/")
 		by := &caller{identity: obj("type", "AWSAccount", "principalId", "AROAZ5QWPL2CDKEXAMPLE:poller", "accountId", vendor), ip: "192.0.2.40", agent: sdkAgent}
 		key := sessionKey(w.rng)
-		w.assume(by, "AssumeRole", r, "poller", key, 3600)
+		w.assume(by, "AssumeRole", r, "poller", key)
 		c = w.session(r, "poller", key, false, "")
 		c.ip, c.agent = "192.0.2.40", sdkAgent
 		w.sessions[id] = c

@@ -162,8 +162,8 @@ func (w *world) after(seconds int, do func()) {
 // soon continues after a person's moment of thought.
 func (w *world) soon(do func()) { w.after(2+w.rng.IntN(40), do) }
 
-// emit makes the record of a call at the present moment and returns its event id.
-func (w *world) emit(c call) string {
+// emit makes the record of a call at the present moment.
+func (w *world) emit(c call) {
 	if c.region == "" {
 		c.region = w.region
 	}
@@ -180,5 +180,4 @@ func (w *world) emit(c call) string {
 	id := uuid(w.rng)
 	record := c.encode(w.account.id, id, uuid(w.rng), w.now)
 	w.out.add(Record{ID: id, Account: w.account.id, Region: c.region, Name: c.name, Time: w.now, JSON: record, Label: c.label})
-	return id
 }

@@ -128,7 +128,7 @@ func (w *world) workload(by, roleName, session string) *caller {
 	}
 	r := w.role(roleName, "/")
 	key := sessionKey(w.rng)
-	w.assume(service(by), "AssumeRole", r, session, key, 3600)
+	w.assume(service(by), "AssumeRole", r, session, key)
 	c := w.session(r, session, key, false, "")
 	c.ip = fmt.Sprintf("198.18.%d.%d", w.account.index%250, 1+w.rng.IntN(250))
 	w.sessions[id] = c
@@ -143,18 +143,18 @@ func (w *world) linked(by, name string) *caller {
 	}
 	r := w.role(name, "/aws-service-role/"+by+".amazonaws.com/")
 	key := sessionKey(w.rng)
-	w.assume(service(by), "AssumeRole", r, name[len("AWSServiceRoleFor"):], key, 3600)
+	w.assume(service(by), "AssumeRole", r, name[len("AWSServiceRoleFor"):], key)
 	c := w.session(r, name[len("AWSServiceRoleFor"):], key, false, by)
 	w.sessions[id] = c
 	return c
 }
 
-// assume emits the call that makes a session and holds its access key.
-func (w *world) assume(by *caller, name string, r *role, session, key string, seconds int) {
-	params := obj("roleArn", w.roleARN(r), "roleSessionName", session, "durationSeconds", seconds)
+// assume emits the call that makes a session of one hour and holds its access key.
+func (w *world) assume(by *caller, name string, r *role, session, key string) {
+	params := obj("roleArn", w.roleARN(r), "roleSessionName", session, "durationSeconds", 3600)
 	user := obj("assumedRoleId", r.id+":"+session, "arn", "arn:aws:sts::"+w.account.id+":assumed-role/"+r.name+"/"+session)
 	w.emit(call{by: by, source: "sts", name: name, read: true, params: params,
-		response:  obj("credentials", w.credentials(key, seconds), "assumedRoleUser", user),
+		response:  obj("credentials", w.credentials(key, 3600), "assumedRoleUser", user),
 		resources: []raw{onResource(w.account.id, "AWS::IAM::Role", w.roleARN(r))}, shared: uuid(w.rng)})
 }
 
@@ -209,7 +209,7 @@ func (w *world) pipeline() *caller {
 		ip: fmt.Sprintf("198.19.%d.%d", w.rng.IntN(16), 1+w.rng.IntN(250)), agent: sdkAgent}
 	key := sessionKey(w.rng)
 	name := "deploy-" + hex(w.rng, 8)
-	w.assume(web, "AssumeRoleWithWebIdentity", r, name, key, 3600)
+	w.assume(web, "AssumeRoleWithWebIdentity", r, name, key)
 	c := w.session(r, name, key, false, "")
 	c.ip, c.agent = web.ip, terraformAgent
 	w.sessions["pipeline"] = c
