@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"slices"
-	"strings"
 
 	"github.com/cairnstream/cairn/processor/cloudtrail"
 )
@@ -155,27 +154,4 @@ func (m *Matcher) answer(x *expr) bool {
 	}
 	m.known[x.slot] = k
 	return holds
-}
-
-// Report says what a load took in and what it left out.
-type Report struct {
-	Rules    int      // that are evaluated
-	Patterns int      // of them, EventBridge patterns
-	Staged   []string // rules in their silent trial
-	Foreign  []string // documents for other log sources
-	Replaced []string // rules that took the place of others
-	Slow     []string // rules that name neither event name nor source, so every event is held against them
-	Warnings []string
-}
-
-func (r *Report) count(rules []*Rule) {
-	r.Rules = len(rules)
-	for _, rule := range rules {
-		if strings.HasSuffix(rule.Origin.File, ".pattern.json") {
-			r.Patterns++
-		}
-		if rule.Staged {
-			r.Staged = append(r.Staged, rule.Title)
-		}
-	}
 }

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/cairnstream/cairn/processor/rule"
+)
+
+type rulesCheckCmd struct {
+	rulesArgs
+	Strict bool `help:"Fail on warnings too."`
+}
+
+// Run loads the rules and tells what it took in and what it left out.
+func (c *rulesCheckCmd) Run(e *env) error {
+	sources, err := c.sources()
+	if err != nil {
+		return err
+	}
+	_, report, err := rule.Load(rule.Options{}, sources...)
+	if err != nil {
+		return e.eachLine(err, "the rules have mistakes")
+	}
+	if c.json() {
+		if err := printJSON(e.out, report); err != nil {
+			return err
+		}
+	} else if _, err := fmt.Fprint(e.out, report); err != nil {
+		return err
+	}
+	if c.Strict && len(report.Warnings) > 0 {
+		return fmt.Errorf("%s (--strict)", plural(int64(len(report.Warnings)), "warning"))
+	}
+	return nil
+}
+
+// eachLine prints the mistakes that an error joins, a line each, and returns
+// one that sums them up.
+func (e *env) eachLine(err error, what string) error {
+	lines := strings.Split(strings.TrimSpace(err.Error()), "\n")
+	if len(lines) == 1 {
+		return err
+	}
+	for _, l := range lines {
+		_, _ = fmt.Fprintln(e.err, l)
+	}
+	return fmt.Errorf("%s: %s, listed above", what, plural(int64(len(lines)), "error"))
+}
+
+type rulesListCmd struct{ rulesArgs }
+
+// ruleLine is a rule in a list.
+type ruleLine struct {
+	ID       string   `json:"id"`
+	Name     string   `json:"name,omitempty"`
+	Title    string   `json:"title"`
+	Severity string   `json:"severity"`
+	Tags     []string `json:"tags,omitempty"`
+	Version  string   `json:"version"`
+	Staged   bool     `json:"staged"`
+	Origin   string   `json:"origin"`
+}
+
+// Run lists the rules, the most severe first.
+func (c *rulesListCmd) Run(e *env) error {
+	sources, err := c.sources()
+	if err != nil {
+		return err
+	}
+	set, _, err := rule.Load(rule.Options{}, sources...)
+	if err != nil {
+		return e.eachLine(err, "the rules have mistakes")
+	}
+	rules := slices.SortedFunc(slices.Values(set.Rules()), func(a, b *rule.Rule) int {
+		return cmp.Or(cmp.Compare(b.Level, a.Level), strings.Compare(a.Title, b.Title))
+	})
+	lines := make([]ruleLine, 0, len(rules))
+	for _, r := range rules {
+		lines = append(lines, ruleLine{r.ID, r.Name, r.Title, r.Level.String(), r.Tags, r.Version, r.Staged, r.Origin.String()})
+	}
+	if c.json() {
+		return printJSON(e.out, map[string]any{"rules": lines})
+	}
+	t := &table{head: []string{"SEVERITY", "RULE", "TACTIC", "FILE"}, colour: severityIn(e, 0)}
+	for _, l := range lines {
+		t.add(l.Severity, l.Title, tactic(l.Tags), l.Origin)
+	}
+	t.print(e.out)
+	return nil
+}
+
+// tactic is the first MITRE ATT&CK tactic among tags.
+func tactic(tags []string) string {
+	for _, t := range tags {
+		name, ok := strings.CutPrefix(t, "attack.")
+		if ok && !strings.HasPrefix(name, "t1") && !strings.HasPrefix(name, "t0") {
+			return name
+		}
+	}
+	return ""
+}
+
+type rulesTestCmd struct{ rulesArgs }
+
+// Run runs the tests beside the rules.
+func (c *rulesTestCmd) Run(e *env) error {
+	sources, err := c.sources()
+	if err != nil {
+		return err
+	}
+	report, err := rule.RunTests(rule.Options{}, sources...)
+	if err != nil {
+		return e.eachLine(err, "the tests cannot be run")
+	}
+	failed := report.Failed()
+	if c.json() {
+		if err := printJSON(e.out, report); err != nil {
+			return err
+		}
+	} else {
+		printTests(e, report, failed)
+	}
+	if failed > 0 {
+		return fmt.Errorf("%s failed", plural(int64(failed), "test"))
+	}
+	return nil
+}
+
+func printTests(e *env, report *rule.TestReport, failed int) {
+	p := func(format string, args ...any) { _, _ = fmt.Fprintf(e.out, format, args...) }
+	for _, r := range report.Results {
+		if !r.Passed {
+			p("FAIL %s: %s\n     expected %s\n     found    %s\n", r.File, r.Name, r.Want, r.Got)
+		}
+	}
+	for _, u := range report.Untested {
+		p("note %s\n", u)
+	}
+	p("%d passed, %d failed\n", len(report.Results)-failed, failed)
+}

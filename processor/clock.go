@@ -1,0 +1,54 @@
+package processor
+
+import "time"
+
+// ahead is how far beyond its arrival an event's own time is believed.
+const ahead = 5 * time.Minute
+
+// earliest is when CloudTrail began; an older event time is an error of its
+// sender (AWS announced the service on 2013-11-13).
+var earliest = time.Date(2013, 11, 1, 0, 0, 0, 0, time.UTC)
+
+// clamp limits an event time to what its arrival makes possible.
+func clamp(t, arrival time.Time) time.Time {
+	if limit := arrival.Add(ahead); t.After(limit) {
+		return limit
+	}
+	return t
+}
+
+// day is the partition of an event: the day on which it happened, or that of
+// its arrival if the time cannot be right.
+func day(t, arrival time.Time) string {
+	if t.Before(earliest) || t.After(arrival.Add(24*time.Hour)) {
+		t = arrival
+	}
+	return t.Format(time.DateOnly)
+}
+
+// snapshotName is the partition of a snapshot.
+func snapshotName(t time.Time) string { return t.Format("2006-01-02T15-04") }
+
+// span is what happened between two commits.
+type span struct {
+	records             int64
+	late                int64
+	firstEvent, event   time.Time
+	firstArrive, arrive time.Time
+}
+
+// saw widens the span by an event.
+func (p *span) saw(event, arrival time.Time) {
+	if p.firstEvent.IsZero() || event.Before(p.firstEvent) {
+		p.firstEvent = event
+	}
+	if event.After(p.event) {
+		p.event = event
+	}
+	if p.firstArrive.IsZero() || arrival.Before(p.firstArrive) {
+		p.firstArrive = arrival
+	}
+	if arrival.After(p.arrive) {
+		p.arrive = arrival
+	}
+}

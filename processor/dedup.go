@@ -1,0 +1,94 @@
+package processor
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/cairnstream/cairn/state"
+	"github.com/cairnstream/cairn/state/key"
+)
+
+// horizon is how far back, in event time behind the watermark, an event is
+// known again. CloudTrail and producers repeat a delivery for up to 24 hours;
+// two more are for the files that come late.
+const horizon = 26 * time.Hour
+
+// idRow is the state key of a remembered id: its hour of event time and the
+// id. The key is all there is; the row has no value.
+type idRow [26]byte
+
+// dedup remembers the ids of events, by hour of event time. It is the working
+// copy of the shard's D rows, which live in the segments alone: a look-up per
+// event in a database on disk would cost more than all else.
+type dedup struct {
+	hours map[int64]map[key.EventID]struct{}
+	fresh []idRow // since the last commit
+}
+
+func newDedup() *dedup {
+	return &dedup{hours: map[int64]map[key.EventID]struct{}{}}
+}
+
+// seen tells whether the event was there before, and remembers it. An event
+// behind the horizon is never seen: its hour may be forgotten already.
+func (d *dedup) seen(id string, at, watermark time.Time) bool {
+	if at.Before(watermark.Add(-horizon)) {
+		return false
+	}
+	hour, event := key.Hour(at), key.EventIDOf(id)
+	if !d.add(hour, event) {
+		return true
+	}
+	d.fresh = append(d.fresh, idRow(key.DedupRow(hour, event)))
+	return false
+}
+
+func (d *dedup) add(hour int64, event key.EventID) bool {
+	ids := d.hours[hour]
+	if ids == nil {
+		ids = map[key.EventID]struct{}{}
+		d.hours[hour] = ids
+	}
+	before := len(ids)
+	ids[event] = struct{}{}
+	return len(ids) > before
+}
+
+// load takes in a row of a former commit.
+func (d *dedup) load(row []byte) error {
+	hour, event, ok := key.ParseDedup(row)
+	if !ok {
+		return fmt.Errorf("state row %x is no event id", row)
+	}
+	d.add(hour, event)
+	return nil
+}
+
+// take returns the rows since the last call, in key order.
+func (d *dedup) take() []idRow {
+	rows := d.fresh
+	d.fresh = nil
+	slices.SortFunc(rows, func(a, b idRow) int { return bytes.Compare(a[:], b[:]) })
+	return rows
+}
+
+// expire forgets the hours that lie wholly behind the horizon.
+func (d *dedup) expire(watermark time.Time) {
+	oldest := key.Hour(watermark.Add(-horizon))
+	for hour := range d.hours {
+		if hour < oldest {
+			delete(d.hours, hour)
+		}
+	}
+}
+
+// idRows are the rows of ids as state rows.
+func idRows(ids []idRow) []state.Row {
+	rows := make([]state.Row, len(ids))
+	for i := range ids {
+		rows[i].Key = ids[i][:]
+	}
+	return rows
+}

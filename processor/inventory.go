@@ -1,0 +1,192 @@
+package processor
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/cairnstream/cairn/export"
+	"github.com/cairnstream/cairn/processor/cloudtrail"
+	"github.com/cairnstream/cairn/processor/resource"
+	"github.com/cairnstream/cairn/state"
+	"github.com/cairnstream/cairn/state/key"
+)
+
+// inventory keeps the records of resources, and the names by which calls refer
+// to them, in the state of a shard.
+type inventory struct {
+	shard     string
+	store     *state.Store
+	catalogue *resource.Catalogue
+
+	// Deleted resources are forgotten when they are older than this. A change
+	// from before it could bring back what was forgotten, so it is told in the
+	// changelog and changes nothing.
+	horizon time.Time
+
+	hash key.Hash // of the event in hand
+	err  error    // of a look-up of a name, which has no way to return one
+
+	// boundary is the next snapshot time. A change beyond it must not show in
+	// that snapshot, so the record as it was is kept beside (P rows) until the
+	// snapshot was taken.
+	boundary time.Time
+
+	unidentified int64 // changes in which no catalogue entry found an id
+}
+
+// apply brings the inventory up to an event and makes the rows that tell of
+// it. It returns what changed.
+func (v *inventory) apply(e *cloudtrail.Event, p *place, rows *export.Buffer) ([]resource.Change, error) {
+	v.hash = p.item.Key
+	actor := resource.Actor{Root: p.actor.Root, Role: p.actor.Role, Session: p.actor.Session, Via: p.actor.Via}
+	effects := v.catalogue.Changes(e, actor, v)
+	if v.err != nil {
+		return nil, v.err
+	}
+	v.unidentified += int64(effects.Unidentified)
+	for _, l := range effects.Learned {
+		if err := v.learn(l); err != nil {
+			return nil, err
+		}
+	}
+	for i := range effects.Changes {
+		if err := v.change(&effects.Changes[i], p, rows); err != nil {
+			return nil, err
+		}
+	}
+	return effects.Changes, nil
+}
+
+// change applies one change to its record.
+func (v *inventory) change(c *resource.Change, p *place, rows *export.Buffer) error {
+	k := v.key(key.Inventory, c.Key.String())
+	record, err := v.record(k)
+	if err != nil {
+		return err
+	}
+	if c.Version.When().Before(v.horizon) {
+		row := changeRow(v.catalogue.ChangeView(c, resource.Outcome{Stale: true}), p, v.shard)
+		return rows.AddChange(p.day, &row)
+	}
+	if err := v.keepBefore(c, record, p.item.Arrival); err != nil {
+		return err
+	}
+	outcome := record.Apply(c)
+	if err := v.put(k, record); err != nil {
+		return err
+	}
+	row := changeRow(v.catalogue.ChangeView(c, outcome), p, v.shard)
+	return rows.AddChange(p.day, &row)
+}
+
+// keepBefore sees to it that the next snapshot shows the resource as of its
+// time, whatever comes before the watermark gets there: a change beyond the
+// snapshot leaves a copy of the record as it was, and one before it reaches
+// the copy too.
+func (v *inventory) keepBefore(c *resource.Change, record *resource.Record, arrival time.Time) error {
+	if v.boundary.IsZero() {
+		return nil
+	}
+	k := v.key(key.PreImage, c.Key.String())
+	data, kept, err := v.store.Get(k)
+	if err != nil {
+		return err
+	}
+	beyond := clamp(c.Version.When(), arrival).After(v.boundary)
+	switch {
+	case beyond && !kept:
+		return v.put(k, record)
+	case beyond || !kept:
+		return nil
+	}
+	before, err := resource.DecodeRecord(data)
+	if err != nil {
+		return fmt.Errorf("state of %s before the snapshot: %w", c.Key, err)
+	}
+	before.Apply(c)
+	return v.put(k, before)
+}
+
+// learn keeps a name. Changes that came before the event that teaches it, but
+// happened after it, stand under the name alone; they move to where they
+// belong.
+func (v *inventory) learn(l resource.Learned) error {
+	k := v.key(key.Name, l.Row())
+	names, err := v.names(k)
+	if err != nil || !names.Learn(l) {
+		return err
+	}
+	data, _ := names.AppendBinary(nil)
+	v.store.Put(k, data)
+	if l.Unresolved.IsZero() {
+		return nil
+	}
+	from := v.key(key.Inventory, l.Unresolved.String())
+	data, ok, err := v.store.Get(from)
+	if err != nil || !ok {
+		return err
+	}
+	early, err := resource.DecodeRecord(data)
+	if err != nil {
+		return fmt.Errorf("state of %s: %w", l.Unresolved, err)
+	}
+	if early.FirstSeen().Less(l.Version) {
+		return nil // an older resource that had this name
+	}
+	to := l.Unresolved
+	to.ID = l.ID
+	target := v.key(key.Inventory, to.String())
+	record, err := v.record(target)
+	if err != nil {
+		return err
+	}
+	v.store.Delete(from)
+	return v.put(target, resource.Merge(record, early))
+}
+
+// Lookup answers which id a name had at a time, from what was learned.
+func (v *inventory) Lookup(kind, scope, name string, at resource.Version) (id string, ok bool) {
+	names, err := v.names(v.key(key.Name, resource.NameKey(kind, scope, name)))
+	if err != nil {
+		v.err = err
+		return "", false
+	}
+	return names.Lookup(at)
+}
+
+func (v *inventory) names(k []byte) (*resource.NameRow, error) {
+	data, ok, err := v.store.Get(k)
+	if err != nil || !ok {
+		return &resource.NameRow{}, err
+	}
+	names, err := resource.DecodeNameRow(data)
+	if err != nil {
+		return nil, fmt.Errorf("state row %x: %w", k, err)
+	}
+	return names, nil
+}
+
+func (v *inventory) record(k []byte) (*resource.Record, error) {
+	data, ok, err := v.store.Get(k)
+	if err != nil || !ok {
+		return &resource.Record{}, err
+	}
+	r, err := resource.DecodeRecord(data)
+	if err != nil {
+		return nil, fmt.Errorf("state row %x: %w", k, err)
+	}
+	return r, nil
+}
+
+func (v *inventory) put(k []byte, r *resource.Record) error {
+	data, err := r.MarshalBinary()
+	if err != nil {
+		return fmt.Errorf("state row %x: %w", k, err)
+	}
+	v.store.Put(k, data)
+	return nil
+}
+
+func (v *inventory) key(kind byte, rest string) []byte {
+	return key.Keyed(v.hash, kind, []byte(rest))
+}

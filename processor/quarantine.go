@@ -1,0 +1,78 @@
+package processor
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/klauspost/compress/zstd"
+)
+
+const (
+	// rawLimit is the size up to which the bytes of a quarantined piece are kept
+	// whole. A CloudTrail event has at most 256 KiB; what is larger than four of
+	// them is no event, and its head tells what it is.
+	rawLimit = 1 << 20
+	rawHead  = 64 << 10
+)
+
+// quarantined is one line of a quarantine object: a piece of input that could
+// not be decoded, with the reason and all that is needed to try again.
+type quarantined struct {
+	Reason   string    `json:"reason"`
+	Error    string    `json:"error,omitempty"`
+	Shard    string    `json:"shard"`
+	Sequence string    `json:"sequence"`
+	Ordinal  int32     `json:"ordinal"`
+	Arrival  time.Time `json:"arrival"`
+	Raw      []byte    `json:"raw"`              // base64; the head alone when Size is greater
+	Size     int       `json:"size"`             // of the whole piece, bytes
+	SHA256   string    `json:"sha256,omitempty"` // of the whole piece, when Raw is only its head
+}
+
+// quarantine gathers what could not be decoded until the next commit.
+type quarantine struct {
+	lines bytes.Buffer
+	count int64
+	bytes int64 // of the pieces, raw
+	err   error
+}
+
+// add takes in a rejected piece. The bytes are copied: they must not keep a
+// whole input file in memory.
+func (q *quarantine) add(shard string, it *Item) {
+	r := it.Reject
+	line := quarantined{Reason: r.Reason, Shard: shard, Sequence: it.Sequence, Ordinal: it.Ordinal,
+		Arrival: it.Arrival, Raw: r.Raw, Size: len(r.Raw)}
+	if r.Err != nil {
+		line.Error = r.Err.Error()
+	}
+	if len(r.Raw) > rawLimit {
+		sum := sha256.Sum256(r.Raw)
+		line.SHA256, line.Raw = hex.EncodeToString(sum[:]), r.Raw[:rawHead]
+	}
+	if err := json.MarshalWrite(&q.lines, line); err != nil && q.err == nil {
+		q.err = fmt.Errorf("quarantine %s: %w", it.Sequence, err)
+	}
+	q.lines.WriteByte('\n')
+	q.count++
+	q.bytes += int64(len(r.Raw))
+}
+
+// take returns the lines since the last call as one zstd stream, nil if there
+// were none.
+func (q *quarantine) take() ([]byte, error) {
+	if q.err != nil || q.count == 0 {
+		return nil, q.err
+	}
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		return nil, fmt.Errorf("compress the quarantine: %w", err)
+	}
+	packed := z.EncodeAll(q.lines.Bytes(), nil)
+	*q = quarantine{}
+	return packed, nil
+}
