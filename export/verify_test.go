@@ -12,6 +12,7 @@ import (
 
 	"github.com/cairnstream/cairn/deploy/local"
 	"github.com/cairnstream/cairn/export"
+	"github.com/cairnstream/cairn/export/athena"
 	"github.com/cairnstream/cairn/export/parquetcheck"
 	"github.com/cairnstream/cairn/state/blob"
 )
@@ -193,6 +194,23 @@ func TestOthersReadTheSame(t *testing.T) {
 		}
 		if diff := cmp.Diff(counts, f.Hyparquet); diff != "" {
 			t.Errorf("%s in hyparquet (-rows +file):\n%s", f.File, diff)
+		}
+	}
+}
+
+// TestDefinitionsMatchFiles: the columns of the table definitions are those that the checker demands of the files.
+func TestDefinitionsMatchFiles(t *testing.T) {
+	for _, table := range parquetcheck.Tables() {
+		var want []athena.Column
+		for _, c := range table.Columns {
+			want = append(want, athena.Column{Name: c.Name, Type: c.DDL()})
+		}
+		got, err := athena.Columns(export.Table(table.Name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-files +definition):\n%s", table.Name, diff)
 		}
 	}
 }
