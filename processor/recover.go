@@ -60,7 +60,11 @@ func takeOver(ctx context.Context, cfg Config) (*Shard, error) {
 	if m.Watermark.IsZero() {
 		s.snapshotted = time.Time{}
 	}
-	s.rows = export.NewBuffer(export.BufferOptions{SpoolDir: s.local("spool")})
+	spool, err := s.emptySpool()
+	if err != nil {
+		return nil, err
+	}
+	s.rows = export.NewBuffer(export.BufferOptions{SpoolDir: spool})
 	return s, s.publish(ctx, m.Pending)
 }
 
@@ -166,6 +170,19 @@ func (s *Shard) restoreIDs(ctx context.Context, m *manifest.Manifest) error {
 	}
 	s.ids.expire(s.watermark)
 	return nil
+}
+
+// emptySpool is the folder for rows that do not fit into memory. What an
+// interrupted process left there is in no commit.
+func (s *Shard) emptySpool() (string, error) {
+	dir := s.local("spool")
+	if dir == "" {
+		return "", nil
+	}
+	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o755)); err != nil {
+		return "", fmt.Errorf("make room for open rows: %w", err)
+	}
+	return dir, nil
 }
 
 // local is a folder of this shard's cache, "" when it is kept in memory.

@@ -64,7 +64,11 @@ func Run(ctx context.Context, cfg Config, in *Inputs) (*Result, error) {
 		return nil, err
 	}
 	result, err := run(ctx, fail, cfg, in, shards)
-	return result, errors.Join(err, closeShards(shards))
+	closed := closeShards(shards)
+	if err != nil {
+		return nil, err // what closing says after that is only its echo
+	}
+	return result, closed
 }
 
 func run(ctx context.Context, fail context.CancelCauseFunc, cfg Config, in *Inputs, shards []*processor.Shard) (*Result, error) {
@@ -193,8 +197,10 @@ func openShards(ctx context.Context, cfg Config, in *Inputs) ([]*processor.Shard
 		})
 	}
 	wg.Wait()
-	if err := errors.Join(errs...); err != nil {
-		return nil, errors.Join(err, closeShards(shards))
+	for _, err := range errs {
+		if err != nil {
+			return nil, errors.Join(err, closeShards(shards))
+		}
 	}
 	return shards, nil
 }
