@@ -19,6 +19,7 @@ package state
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -40,9 +41,9 @@ const (
 // Options of a Store. The zero value is ready to use.
 type Options struct {
 	// CacheBytes bounds the rows that are kept in RAM because they were
-	// read or committed lately, beside the overlays. 0 means 16 MiB: with
-	// four shards a sixth of a replay's memory, and enough for some 100,000
-	// hot rows of 150 bytes each. Negative means none.
+	// read lately, and, separately, those of the last commit, which are
+	// dropped when they are more. 0 means 16 MiB each, enough for some
+	// 60,000 hot rows of 150 bytes. Negative means none.
 	CacheBytes int64
 	// Log gets Badger's warnings and errors. nil means none.
 	Log *slog.Logger
@@ -85,8 +86,7 @@ func Open(dir string, opts Options) (*Store, error) {
 	}
 	marker, found, err := s.Marker()
 	if err != nil {
-		s.lower.close()
-		return nil, err
+		return nil, errors.Join(err, s.lower.close())
 	}
 	if found {
 		s.totals = marker.Totals

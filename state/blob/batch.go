@@ -10,9 +10,10 @@ import (
 
 // syncers is how many files are synced, uploaded or copied at the same time
 // by CommitAll and PublishAll. A journaling file system joins concurrent fsync
-// calls into one journal write, so 16 at once cost about a quarter of the same
-// calls in turn; more gain nothing. syncfs would be a fifth faster still, but
-// it waits for every other writer of the file system, and only Linux has it.
+// calls into one journal write: on ext4, 300 files of 20 KB took 60 ms in turn,
+// 25 ms four at a time, 18 ms sixteen at a time, 16 ms sixty-four at a time.
+// One syncfs took 12 ms, but it waits for every other writer of the file
+// system, and only Linux has it.
 const syncers = 16
 
 // Move names one staged object and its published name.

@@ -128,7 +128,7 @@ func (u *dirUpload) Abort() {
 	}
 	u.close()
 	if u.temp != "" {
-		os.Remove(u.temp) // left-overs are swept after an hour
+		_ = os.Remove(u.temp) // left-overs are swept after an hour
 	}
 }
 

@@ -98,7 +98,7 @@ func (u *s3Upload) close() {
 	u.small = bytes.Buffer{}
 	if u.file != nil {
 		u.file.Close()
-		os.Remove(u.file.Name())
+		_ = os.Remove(u.file.Name()) // nothing to be done; it lies in the folder for such files
 		u.file = nil
 	}
 }

@@ -295,7 +295,7 @@ func TestWriteErrorIsReturned(t *testing.T) {
 	for _, room := range []int{0, 10, 200} {
 		w, err := NewWriter(&fullDisk{room}, Delta)
 		if err == nil {
-			err = w.Add([]byte("a"), []byte("b"), false)
+			_ = w.Add([]byte("a"), []byte("b"), false) // Close tells
 			_, err = w.Close()
 		}
 		if room < 100 && !errors.Is(err, io.ErrShortWrite) {

@@ -150,7 +150,7 @@ func (w *Writer) flush() {
 // Close writes the index and the footer. It does not close the underlying
 // writer.
 func (w *Writer) Close() (Summary, error) {
-	defer w.pack.Close()
+	defer func() { _ = w.pack.Close() }() // it has no stream open: EncodeAll only
 	w.flush()
 	index := appendIndex(nil, w.blocks)
 	if w.err == nil && len(index) > math.MaxUint32 {
