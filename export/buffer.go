@@ -239,13 +239,15 @@ type sealed struct {
 	err    error
 }
 
-// data returns the block with its bytes.
-func (s *sealed) data() (rowlog.Block, error) {
+// data returns the block with its bytes. Those of a spooled one are read into
+// scratch.
+func (s *sealed) data(scratch *[]byte) (rowlog.Block, error) {
 	<-s.done
 	if s.err != nil || s.spool == nil {
 		return s.block, s.err
 	}
-	return s.spool.read(s.offset, s.size)
+	*scratch = slices.Grow((*scratch)[:0], s.size)[:s.size]
+	return s.spool.read(s.offset, *scratch)
 }
 
 // packer compresses blocks beside the goroutine that fills them, at most

@@ -16,12 +16,15 @@ import (
 // writer costs more than such a file.
 //
 // Peak memory of one encoder: the raw rows of a row group (maxGroupRaw), their
-// keys (below 10 MiB), the open pages (at most 512 KiB for each of the columns
-// that hold values, about 15 MiB for events) and the compressed pages of the
-// row group (about a sixth of the raw rows): some 70 MiB, 140 MiB for two.
+// keys (about 10 MiB), the open pages (at most 512 KiB for each column that
+// holds values, about 10 MiB for events) and the compressed pages of the row
+// group (about a sixth of the raw rows): some 55 MiB. Two added 155 MB to a
+// process with the default GOGC, what the collector had not taken back yet
+// included.
 type encoder struct {
 	tables   [len(specs)]*tableEncoder
 	unpack   rowlog.Decompressor
+	packed   []byte   // a block read from the spool
 	blocks   [][]byte // raw blocks of the open row group
 	spare    [][]byte
 	rows     []groupRow
@@ -36,7 +39,7 @@ const (
 	// memory of a replay, less would make chunks of a few KB that readers
 	// fetch one by one.
 	maxGroupRows = 100_000
-	maxGroupRaw  = 40 << 20
+	maxGroupRaw  = 32 << 20
 
 	// Page sizes: a file of events may have hundreds of MB, the other tables
 	// are small. Larger pages compress a little better, and two encoders'
@@ -145,7 +148,7 @@ func (e *encoder) begin() {
 // it is full. The cut depends on the rows alone, not on the blocks they came
 // in: a takeover reads them from other blocks.
 func (e *encoder) addBlock(t *tableEncoder, s *sealed) (int64, error) {
-	b, err := s.data()
+	b, err := s.data(&e.packed)
 	if err != nil {
 		return 0, err
 	}

@@ -62,8 +62,9 @@ func (l *Log) Write(w io.Writer) (rowlog.Summary, error) {
 		return rowlog.Summary{}, l.err
 	}
 	out := rowlog.NewWriter(w)
+	var scratch []byte
 	for _, s := range l.blocks {
-		b, err := s.data()
+		b, err := s.data(&scratch)
 		if err == nil {
 			err = out.Add(b)
 		}

@@ -76,8 +76,8 @@ func (s *spool) write(offset int64, data []byte) error {
 	return nil
 }
 
-func (s *spool) read(offset int64, size int) (rowlog.Block, error) {
-	data := make([]byte, size)
+// read fills data with the block at offset.
+func (s *spool) read(offset int64, data []byte) (rowlog.Block, error) {
 	if _, err := s.file.ReadAt(data, offset); err != nil {
 		return rowlog.Block{}, fmt.Errorf("export: read spooled rows: %w", err)
 	}

@@ -160,10 +160,13 @@ func (d *Decompressor) Open(dst []byte, b Block) ([]byte, error) {
 	return dst, nil
 }
 
-// sized returns dst with room for n bytes.
+// sized returns dst with room for n bytes. Full blocks are a row larger than
+// MaxRaw, one more and one less: they get the same room, so that a buffer
+// serves for the next block too.
 func sized(dst []byte, n int) []byte {
+	const step = 64 << 10
 	if cap(dst) < n {
-		return make([]byte, n)
+		return make([]byte, n, (n+step-1)/step*step)
 	}
 	return dst[:n]
 }

@@ -26,10 +26,12 @@ import (
 const (
 	magic     = "CRNROW"
 	magicEnd  = "CRNROWE1"
-	version   = 1
 	tailSize  = 4 + sha256.Size + 4 + len(magicEnd)
 	totalSize = 1 + 8 + 8
 )
+
+// Version is the number in a row log's header. Another one is refused.
+const Version = 1
 
 // ErrVersion says that a newer Cairn wrote the row log.
 var ErrVersion = errors.New("rowlog: unknown version")
@@ -61,7 +63,7 @@ type Writer struct {
 // NewWriter begins a row log on w.
 func NewWriter(w io.Writer) *Writer {
 	lw := &Writer{w: w, body: sha256.New(), whole: sha256.New()}
-	lw.write([]byte{magic[0], magic[1], magic[2], magic[3], magic[4], magic[5], version, 0})
+	lw.write([]byte{magic[0], magic[1], magic[2], magic[3], magic[4], magic[5], Version, 0})
 	return lw
 }
 
@@ -161,8 +163,8 @@ func (l *logReader) header() error {
 	if string(h[:len(magic)]) != magic {
 		return fmt.Errorf("not a row log: %w", ErrCorrupt)
 	}
-	if h[len(magic)] != version {
-		return fmt.Errorf("version %d, this binary reads %d: %w", h[len(magic)], version, ErrVersion)
+	if h[len(magic)] != Version {
+		return fmt.Errorf("version %d, this binary reads %d: %w", h[len(magic)], Version, ErrVersion)
 	}
 	l.body.Write(h)
 	return nil

@@ -177,7 +177,7 @@ func TestLogDamage(t *testing.T) {
 
 func TestLogOfANewerVersion(t *testing.T) {
 	data, _ := writeLog(t)
-	data[len(magic)] = version + 1
+	data[len(magic)] = Version + 1
 	if _, err := Read(bytes.NewReader(data), nil); !errors.Is(err, ErrVersion) {
 		t.Errorf("Read gave %v, want ErrVersion", err)
 	}
