@@ -269,6 +269,66 @@ func TestApplyOfAnotherOverlay(t *testing.T) {
 	}
 }
 
+// breaking is a lower level that fails after some rows.
+type breaking struct {
+	lower
+	after int
+}
+
+var errBroken = errors.New("broken")
+
+func (b *breaking) write(rows iter.Seq2[Row, error]) error {
+	return b.lower.write(func(yield func(Row, error) bool) {
+		for row, err := range rows {
+			if b.after--; b.after < 0 {
+				yield(Row{}, errBroken)
+				return
+			}
+			if !yield(row, err) {
+				return
+			}
+		}
+	})
+}
+
+// TestBrokenApply: wherever it breaks, the marker speaks of the last complete
+// checkpoint, reads are right meanwhile, and Apply can be repeated.
+func TestBrokenApply(t *testing.T) {
+	const rows = 5
+	for after := range rows + 1 { // the last one breaks the marker itself
+		s := openStore(t, t.TempDir())
+		for i := range rows {
+			put(s, fmt.Sprintf("K%d", i), "1")
+		}
+		if err := s.Apply(s.Freeze(), Marker{Checkpoint: 1}); err != nil {
+			t.Fatal(err)
+		}
+		want := map[string]string{}
+		for i := range rows {
+			put(s, fmt.Sprintf("K%d", i), "2")
+			want[fmt.Sprintf("K%d", i)] = "2"
+		}
+		o, whole := s.Freeze(), s.lower
+		s.lower = &breaking{whole, after}
+		if err := s.Apply(o, Marker{Checkpoint: 2}); !errors.Is(err, errBroken) {
+			t.Fatalf("after %d rows: %v", after, err)
+		}
+		s.lower = whole
+		if m, _, err := s.Marker(); err != nil || m.Checkpoint != 1 {
+			t.Errorf("after %d rows: marker %+v %v", after, m, err)
+		}
+		if diff := cmp.Diff(want, contents(t, s.Range(nil))); diff != "" {
+			t.Errorf("after %d rows: %s", after, diff)
+		}
+		if err := s.Apply(o, Marker{Checkpoint: 2}); err != nil {
+			t.Fatal(err)
+		}
+		if m, _, err := s.Marker(); err != nil || m.Checkpoint != 2 || m.Totals != sum(want) {
+			t.Errorf("repeated after %d rows: marker %+v %v", after, m, err)
+		}
+	}
+}
+
 // TestUnchangedRowsAreNotWritten: state that is computed again and comes out
 // the same costs nothing in the delta.
 func TestUnchangedRowsAreNotWritten(t *testing.T) {

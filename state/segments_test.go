@@ -391,6 +391,11 @@ func TestSplitAndMerge(t *testing.T) {
 	if len(low) < 50 || len(high) < 50 || low["XOalert"] == "" || high["XOalert"] != "" {
 		t.Errorf("%d and %d rows; the lower child has the alert: %q, the upper: %q", len(low), len(high), low["XOalert"], high["XOalert"])
 	}
+	for name, rows := range map[string]map[string]string{"lower": low, "upper": high} {
+		if _, ok := rows[string(id.Key)]; !ok {
+			t.Errorf("the %s child does not have the event id: a late copy would become a second row", name)
+		}
+	}
 	joined := *s.m
 	joined.Segments = slices.Concat(lower.Segments, upper.Segments)
 	if diff := cmp.Diff(whole, toMap(t, ReadState(context.Background(), s.blobs, &joined, nil))); diff != "" {

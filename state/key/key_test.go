@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"fmt"
 	"math"
 	"math/big"
 	"testing"
@@ -144,6 +145,25 @@ func TestEventIDs(t *testing.T) {
 			t.Errorf("%q and %q are one id", before, other)
 		}
 		seen[u] = other
+	}
+}
+
+// TestOtherIDsAreDistinct: with 16 bytes two of 10,000 ids meet once in 10^31
+// times, with 4 bytes once in a hundred.
+func TestOtherIDsAreDistinct(t *testing.T) {
+	for from := range 16 { // any 5 bytes of them tell ids apart
+		seen := map[[5]byte]int{}
+		for i := range 10_000 {
+			id := EventIDOf(fmt.Sprintf("sha256:%032x", i))
+			var part [5]byte
+			for j := range part {
+				part[j] = id[(from+j)%16]
+			}
+			if before, ok := seen[part]; ok {
+				t.Fatalf("ids %d and %d agree in 5 bytes from %d", before, i, from)
+			}
+			seen[part] = i
+		}
 	}
 }
 
