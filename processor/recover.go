@@ -17,18 +17,25 @@ import (
 
 // Open takes a shard over, from whoever had it before:
 //
-//  1. read the manifest, or write the first one
-//  2. raise its epoch: from here on no earlier owner can commit
-//  3. publish what the last commit staged, in case its owner died before
-//  4. use the local cache if it is the last commit's, else load the segments
-//  5. hold row count and hash of the state against the manifest's
+//  1. lock the local cache, so that a process which is at work is not fenced
+//     by one that could not go on in its place
+//  2. read the manifest, or write the first one
+//  3. raise its epoch: from here on no earlier owner can commit
+//  4. publish what the last commit staged, in case its owner died before
+//  5. use the local cache if it is the last commit's, else load the segments
+//  6. hold row count and hash of the state against the manifest's
 //
 // Reading goes on behind Position.
 func Open(ctx context.Context, cfg Config) (*Shard, error) {
-	s, err := takeOver(ctx, cfg)
+	lock, err := lockLocal(cfg.local("."))
 	if err != nil {
 		return nil, fmt.Errorf("shard %s: %w", cfg.Shard, err)
 	}
+	s, err := takeOver(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("shard %s: %w", cfg.Shard, errors.Join(err, lock.Close()))
+	}
+	s.lock = lock
 	if err := s.restore(ctx); err != nil {
 		return nil, fmt.Errorf("shard %s: %w", cfg.Shard, errors.Join(err, s.Close()))
 	}
@@ -113,12 +120,13 @@ func (s *Shard) restore(ctx context.Context) error {
 }
 
 // openStore uses the local cache if its marker says that it holds exactly the
-// last commit, and that the host has not started anew since.
+// last commit, and that the host has not started anew since. One that cannot
+// even be opened is made anew too: a kill while Badger makes a file is enough
+// for that.
 func (s *Shard) openStore(ctx context.Context, m *manifest.Manifest) error {
-	dir := s.local("badger")
-	store, err := state.Open(dir, state.Options{Log: s.cfg.Log})
+	store, err := state.Open(s.cfg.local("badger"), state.Options{Log: s.cfg.Log})
 	if err != nil {
-		return err
+		return s.reload(ctx, m)
 	}
 	s.store = store
 	mark, ok, err := store.Marker()
@@ -133,19 +141,21 @@ func (s *Shard) openStore(ctx context.Context, m *manifest.Manifest) error {
 
 // reload makes the local cache anew from the segments.
 func (s *Shard) reload(ctx context.Context, m *manifest.Manifest) error {
-	if err := s.store.Close(); err != nil {
-		return err
+	if s.store != nil {
+		_ = s.store.Close() // what it could not write is deleted next
+		s.store = nil
 	}
-	dir := s.local("badger")
+	dir := s.cfg.local("badger")
 	if dir != "" {
 		if err := os.RemoveAll(dir); err != nil {
 			return fmt.Errorf("clear the local cache: %w", err)
 		}
 	}
-	var err error
-	if s.store, err = state.Open(dir, state.Options{Log: s.cfg.Log}); err != nil {
+	store, err := state.Open(dir, state.Options{Log: s.cfg.Log})
+	if err != nil {
 		return err
 	}
+	s.store = store
 	mark := state.Marker{Checkpoint: lastCheckpoint(m), Epoch: m.Epoch, BootID: s.bootID}
 	return s.store.Load(state.ReadState(ctx, s.cfg.State, m, nil), mark)
 }
@@ -175,7 +185,7 @@ func (s *Shard) restoreIDs(ctx context.Context, m *manifest.Manifest) error {
 // emptySpool is the folder for rows that do not fit into memory. What an
 // interrupted process left there is in no commit.
 func (s *Shard) emptySpool() (string, error) {
-	dir := s.local("spool")
+	dir := s.cfg.local("spool")
 	if dir == "" {
 		return "", nil
 	}
@@ -185,10 +195,10 @@ func (s *Shard) emptySpool() (string, error) {
 	return dir, nil
 }
 
-// local is a folder of this shard's cache, "" when it is kept in memory.
-func (s *Shard) local(name string) string {
-	if s.cfg.Local == "" {
+// local is a folder of the shard's cache, "" when it is kept in memory.
+func (c *Config) local(name string) string {
+	if c.Local == "" {
 		return ""
 	}
-	return filepath.Join(s.cfg.Local, s.cfg.Stream, s.cfg.Shard, name)
+	return filepath.Join(c.Local, c.Stream, c.Shard, name)
 }

@@ -17,6 +17,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -84,6 +85,7 @@ type Shard struct {
 
 	committed chan error // the commit in flight, if any
 	bootID    string     // of the host; a cache from before a power loss is not trusted
+	lock      io.Closer  // of the local cache
 }
 
 // Process takes in a batch. It returns when all of it is in memory; commits
@@ -257,5 +259,5 @@ func (s *Shard) Close() error {
 	if s.store != nil {
 		errs = append(errs, s.store.Close())
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, s.lock.Close())...)
 }

@@ -186,15 +186,21 @@ func each(shards []*processor.Shard, f func(*processor.Shard) error) error {
 func openShards(ctx context.Context, cfg Config, in *Inputs) ([]*processor.Shard, error) {
 	shards := make([]*processor.Shard, cfg.Shards)
 	errs := make([]error, cfg.Shards)
+	open := func(i int) {
+		c := cfg.Shard
+		c.Stream, c.Shard = Stream, shardID(i)
+		c.HashRange, c.HashShare = hashRange(i, cfg.Shards), 1/float64(cfg.Shards)
+		c.Source = in.Source
+		shards[i], errs[i] = processor.Open(ctx, c)
+	}
+	// Of two processes that start at once, the one that gets the first shard
+	// gets all; otherwise each might get some, and both would end.
+	if open(0); errs[0] != nil {
+		return nil, errs[0]
+	}
 	var wg sync.WaitGroup
-	for i := range shards {
-		wg.Go(func() {
-			c := cfg.Shard
-			c.Stream, c.Shard = Stream, shardID(i)
-			c.HashRange, c.HashShare = hashRange(i, cfg.Shards), 1/float64(cfg.Shards)
-			c.Source = in.Source
-			shards[i], errs[i] = processor.Open(ctx, c)
-		})
+	for i := range shards[1:] {
+		wg.Go(func() { open(i + 1) })
 	}
 	wg.Wait()
 	for _, err := range errs {
