@@ -124,12 +124,10 @@ func (s *Shard) restore(ctx context.Context) error {
 // even be opened is made anew too: a kill while Badger makes a file is enough
 // for that.
 func (s *Shard) openStore(ctx context.Context, m *manifest.Manifest) error {
-	store, err := state.Open(s.cfg.local("badger"), state.Options{Log: s.cfg.Log})
-	if err != nil {
+	if err := s.openCache(); err != nil {
 		return s.reload(ctx, m)
 	}
-	s.store = store
-	mark, ok, err := store.Marker()
+	mark, ok, err := s.store.Marker()
 	if err == nil && !ok && len(m.Segments) == 0 {
 		return nil // nothing anywhere: a new shard
 	}
@@ -139,23 +137,48 @@ func (s *Shard) openStore(ctx context.Context, m *manifest.Manifest) error {
 	return s.reload(ctx, m)
 }
 
+// openCache opens what is in the folder of the local cache. Damaged files can
+// make Badger panic on a goroutine of its own, so a folder is not even opened
+// unless a note beside it says that it could be, since the host started. The
+// note is away while it is tried.
+func (s *Shard) openCache() (err error) {
+	dir, note := s.cfg.local("badger"), s.cfg.local("opened")
+	if dir == "" {
+		s.store, err = state.Open(dir, state.Options{Log: s.cfg.Log})
+		return err
+	}
+	if boot, err := os.ReadFile(note); err != nil || string(boot) != s.bootID {
+		if err := os.RemoveAll(dir); err != nil {
+			return fmt.Errorf("clear the local cache: %w", err)
+		}
+	}
+	if err := os.RemoveAll(note); err != nil {
+		return fmt.Errorf("open the local cache: %w", err)
+	}
+	if s.store, err = state.Open(dir, state.Options{Log: s.cfg.Log}); err != nil {
+		s.store = nil
+		return err
+	}
+	if err := os.WriteFile(note, []byte(s.bootID), 0o644); err != nil {
+		return fmt.Errorf("open the local cache: %w", err)
+	}
+	return nil
+}
+
 // reload makes the local cache anew from the segments.
 func (s *Shard) reload(ctx context.Context, m *manifest.Manifest) error {
 	if s.store != nil {
 		_ = s.store.Close() // what it could not write is deleted next
 		s.store = nil
 	}
-	dir := s.cfg.local("badger")
-	if dir != "" {
+	if dir := s.cfg.local("badger"); dir != "" {
 		if err := os.RemoveAll(dir); err != nil {
 			return fmt.Errorf("clear the local cache: %w", err)
 		}
 	}
-	store, err := state.Open(dir, state.Options{Log: s.cfg.Log})
-	if err != nil {
+	if err := s.openCache(); err != nil {
 		return err
 	}
-	s.store = store
 	mark := state.Marker{Checkpoint: lastCheckpoint(m), Epoch: m.Epoch, BootID: s.bootID}
 	return s.store.Load(state.ReadState(ctx, s.cfg.State, m, nil), mark)
 }
