@@ -31,8 +31,8 @@ func TestKill(t *testing.T) {
 		odd, _ := filepath.Glob(filepath.Join(dataFolder(t), "cloudtrail", "odd", "*"))
 		p.killSuite(t, corpus{name: "odd", commit: 5, paths: odd}, 10)
 	})
-	t.Run("signal", func(t *testing.T) { p.signals(t, theSample(50)) })
-	t.Run("two at once", func(t *testing.T) { p.twoAtOnce(t, theSample(50)) })
+	t.Run("signal", func(t *testing.T) { p.signals(t, theSample(100)) })
+	t.Run("two at once", func(t *testing.T) { p.twoAtOnce(t, theSample(100)) })
 }
 
 // strike is what a kill met: whether a commit was under way.

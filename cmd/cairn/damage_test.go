@@ -1,0 +1,179 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestDamage breaks what lies on disk between two runs of the real program.
+// The local cache is only that: whatever happens to it, the end is the same.
+// Manifests and segments are the truth: damage to them is refused, and nothing
+// is changed.
+func TestDamage(t *testing.T) {
+	p := build(t)
+	c := theSample(150)
+	want := p.straight(t, c)
+	early, late, stopped := p.half(t, c, 1), p.half(t, c, 3), p.stopped(t, c, 2)
+	whole := filepath.Join(t.TempDir(), "whole")
+	p.must(t, c.replay(whole)...)
+	for name, from := range map[string]string{"none": "", "older": early, "newer": whole} {
+		t.Run("cache "+name, func(t *testing.T) {
+			dir := fork(t, late)
+			c.swapCache(t, dir, from)
+			p.resumes(t, c, dir, want)
+		})
+	}
+	// What a kill leaves is Badger's log of rows; after an orderly stop they
+	// are in a table.
+	for name, harm := range map[string]func([]byte) []byte{"cut": cut, "emptied": empty, "flipped": flip} {
+		t.Run("killed, "+name, func(t *testing.T) { p.harmBadger(t, c, late, want, "*.mem", harm) })
+		t.Run("stopped, "+name, func(t *testing.T) { p.harmBadger(t, c, stopped, want, "*.sst", harm) })
+		if os.Getenv("CAIRN_DATA") != "" { // slow
+			t.Run("any killed, "+name, func(t *testing.T) { p.harmBadger(t, c, late, want, "*", harm) })
+			t.Run("any stopped, "+name, func(t *testing.T) { p.harmBadger(t, c, stopped, want, "*", harm) })
+		}
+	}
+	t.Run("segment", func(t *testing.T) { p.harmTruth(t, c, fork(t, late), want, "seg/*") })
+	t.Run("manifest", func(t *testing.T) { p.harmTruth(t, c, fork(t, late), want, "MANIFEST") })
+}
+
+// stopped is half, but with an orderly stop.
+func (p program) stopped(t *testing.T, c corpus, commits int) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "stopped")
+	r := p.start(t, c.replay(dir)...)
+	if !r.await(c.committed(t, dir, commits)) {
+		t.Fatalf("the replay ended before its commit %d: %s", commits, r.err.String())
+	}
+	if err := r.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	r.complain(t, "stopped")
+	return dir
+}
+
+// fork copies a data folder.
+func fork(t *testing.T, from string) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "data")
+	copyFolder(t, dir, from)
+	return dir
+}
+
+// copyFolder copies a folder. The system's own program knows how to leave out
+// the hundred megabytes of nothing that Badger's files have at their ends.
+func copyFolder(t *testing.T, to, from string) {
+	t.Helper()
+	if out, err := exec.Command("cp", "-R", from, to).CombinedOutput(); err != nil {
+		t.Fatalf("cp: %v: %s", err, out)
+	}
+}
+
+// writeSparse writes a file without the zeros at its end and gives it its size.
+func writeSparse(path string, data []byte) error {
+	if err := os.WriteFile(path, bytes.TrimRight(data, "\x00"), 0o644); err != nil {
+		return err
+	}
+	return os.Truncate(path, int64(len(data)))
+}
+
+// swapCache replaces the local cache by that of another data folder, or by none.
+func (c corpus) swapCache(t *testing.T, dir, from string) {
+	t.Helper()
+	if err := os.RemoveAll(c.local(dir)); err != nil {
+		t.Fatal(err)
+	}
+	if from == "" {
+		return
+	}
+	copyFolder(t, c.local(dir), c.local(from))
+}
+
+// The ways in which a file breaks.
+func cut(data []byte) []byte { return data[:len(data)/2] }
+func empty([]byte) []byte    { return nil }
+
+// flip inverts one bit of a byte, in the middle of what was written: files of
+// Badger are made long, with zeros.
+func flip(data []byte) []byte {
+	if used := len(bytes.TrimRight(data, "\x00")); used > 0 {
+		data[used/2] ^= 0x80
+	}
+	return data
+}
+
+// harmBadger breaks a file of the first local database that has it, a name at
+// a time, and each time takes up the replay where it stood.
+func (p program) harmBadger(t *testing.T, c corpus, dir string, want remains, pattern string, harm func([]byte) []byte) {
+	names := map[string]bool{}
+	for _, path := range c.glob(t, dir, "local", "*", "*", "badger", pattern) {
+		names[filepath.Base(path)] = true
+	}
+	if len(names) == 0 {
+		t.Fatalf("no %s in the local databases: the test shows nothing", pattern)
+	}
+	for name := range names {
+		t.Run(name, func(t *testing.T) {
+			copied := fork(t, dir)
+			change(t, c.glob(t, copied, "local", "*", "*", "badger", name)[0], harm)
+			// Badger panics over a table that was cut, on a goroutine of its
+			// own. That may happen once.
+			if r := p.start(t, c.replay(copied)...); r.status() != exitDone {
+				if !strings.Contains(r.err.String(), "badger/v4/table") {
+					t.Errorf("exit status %d: %s", r.status(), r.err.String())
+				}
+				t.Log("the first run ended inside of Badger")
+			}
+			p.resumes(t, c, copied, want)
+		})
+	}
+}
+
+func change(t *testing.T, path string, harm func([]byte) []byte) {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := writeSparse(path, harm(data)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// harmTruth breaks objects of the state in turn: the program must refuse to
+// run, name the object and leave everything as it was; with the object mended
+// it goes on.
+func (p program) harmTruth(t *testing.T, c corpus, dir string, want remains, object string) {
+	paths := c.glob(t, dir, "state", "cairn", "*", "*", object)
+	if len(paths) == 0 {
+		t.Fatal("no such object")
+	}
+	before := c.look(t, dir)
+	for _, path := range paths[:min(4, len(paths))] {
+		c.swapCache(t, dir, "") // or the segment might not be needed
+		whole, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(t, path, flip)
+		r := p.start(t, c.replay(dir)...)
+		name, _ := filepath.Rel(c.state(dir), path)
+		r.complain(t, filepath.ToSlash(name))
+		if err := os.WriteFile(path, whole, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		// The other shards may have published what was pending, so of their
+		// files at least none may be gone or other.
+		after := c.look(t, dir)
+		if diff := cmp.Diff(before, after); diff != "" {
+			t.Errorf("a refused run changed something:\n%s", diff)
+		}
+	}
+	p.resumes(t, c, dir, want)
+}
