@@ -111,15 +111,22 @@ type corpus struct {
 	name   string
 	paths  []string
 	commit int    // records of a shard between two commits
+	every  string // distance of snapshots; "": as it comes
 	sub    string // where below the data folder all of it is
 }
 
 // theSample is the bundled corpus, with a commit each commit records of a shard.
-func theSample(commit int) corpus { return corpus{name: "sample", commit: commit, sub: "sample"} }
+// It is a single day, so there is a snapshot each hour of it.
+func theSample(commit int) corpus {
+	return corpus{name: "sample", commit: commit, every: "1h", sub: "sample"}
+}
 
 // replay is the command line of a replay into dir.
 func (c corpus) replay(dir string) []string {
 	args := []string{"replay", "--data", dir, "--commit-records", fmt.Sprint(c.commit), "--no-progress"}
+	if c.every != "" {
+		args = append(args, "--snapshot-every", c.every)
+	}
 	return append(args, c.paths...)
 }
 
