@@ -36,6 +36,7 @@ func TestDamage(t *testing.T) {
 			p.resumes(t, c, dir, want)
 		})
 	}
+	t.Run("cache of other data", p.cacheOfOther)
 	// What a kill leaves is Badger's log of rows; after an orderly stop they
 	// are in a table.
 	for name, harm := range map[string]func([]byte) []byte{"cut": cut, "emptied": empty, "flipped": flip} {
@@ -80,7 +81,7 @@ func redelivered(t *testing.T, commit int) corpus {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return corpus{name: "redelivered", commit: commit, every: "1h", paths: []string{logs}}
+	return corpus{name: "redelivered", commit: commit, flags: []string{"--snapshot-every", "1h"}, paths: []string{logs}}
 }
 
 // stopped is half, but with an orderly stop, after which nothing is left to be
@@ -134,6 +135,45 @@ func writeSparse(path string, data []byte) error {
 		return err
 	}
 	return os.Truncate(path, int64(len(data)))
+}
+
+// cacheOfOther gives a folder the cache of one that had less input, but the
+// same number of commits, so that only the state's hash tells them apart.
+func (p program) cacheOfOther(t *testing.T) {
+	grown := func(upTo string) (corpus, string) {
+		c := corpus{commit: 1_000_000, paths: []string{t.TempDir()}}
+		dir := filepath.Join(t.TempDir(), "data")
+		addSample(t, c.paths[0], upTo)
+		p.must(t, c.replay(dir)...)
+		return c, dir
+	}
+	c, dir := grown("1600Z")
+	_, cache := grown("1000Z")
+	plain := fork(t, dir)
+	c.swapCache(t, dir, cache)
+	addSample(t, c.paths[0], "2400Z")
+	p.must(t, c.replay(plain)...)
+	p.resumes(t, c, dir, p.remains(t, c, plain))
+}
+
+// addSample copies the files of the sample that were delivered before a time
+// of day to a folder.
+func addSample(t *testing.T, to, before string) {
+	t.Helper()
+	err := fs.WalkDir(gen.Sample(), ".", func(path string, d fs.DirEntry, err error) error {
+		_, delivered, ok := strings.Cut(filepath.Base(path), "_20260303T")
+		if err != nil || d.IsDir() || !ok || delivered >= before {
+			return err
+		}
+		data, err := fs.ReadFile(gen.Sample(), path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(to, filepath.Base(path)), data, 0o644)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // swapCache replaces the local cache by that of another data folder, or by none.

@@ -110,24 +110,21 @@ func (p program) must(t testing.TB, args ...string) string {
 type corpus struct {
 	name   string
 	paths  []string
-	commit int    // records of a shard between two commits
-	every  string // distance of snapshots; "": as it comes
+	commit int // records of a shard between two commits
+	flags  []string
 	sub    string // where below the data folder all of it is
 }
 
 // theSample is the bundled corpus, with a commit each commit records of a shard.
 // It is a single day, so there is a snapshot each hour of it.
 func theSample(commit int) corpus {
-	return corpus{name: "sample", commit: commit, every: "1h", sub: "sample"}
+	return corpus{name: "sample", commit: commit, flags: []string{"--snapshot-every", "1h"}, sub: "sample"}
 }
 
 // replay is the command line of a replay into dir.
 func (c corpus) replay(dir string) []string {
 	args := []string{"replay", "--data", dir, "--commit-records", fmt.Sprint(c.commit), "--no-progress"}
-	if c.every != "" {
-		args = append(args, "--snapshot-every", c.every)
-	}
-	return append(args, c.paths...)
+	return append(append(args, c.flags...), c.paths...)
 }
 
 func (c corpus) lake(dir string) string  { return filepath.Join(dir, c.sub, "lake") }
