@@ -39,9 +39,6 @@ func (a *atom) holds(e *cloudtrail.Event) bool {
 		if text, ok := e.Text(a.path.field); ok {
 			return a.test.scalar(text, e.FieldKind(a.path.field) == '0')
 		}
-		if k := e.FieldKind(a.path.field); k == 0 || k == 'n' {
-			return false
-		}
 	}
 	found := false
 	a.path.each(e, func(v *cloudtrail.Value) bool {
@@ -60,40 +57,39 @@ func judge(t test, v *cloudtrail.Value) bool {
 
 // searchObject lets a text search see an object as its JSON.
 func searchObject(t test, v *cloudtrail.Value) bool {
-	p, ok := t.(*textTest)
-	if !ok || !p.search {
+	if p, ok := t.(*textTest); ok && !p.search {
 		return false
 	}
-	compact, opened := texts(v)
-	return p.pattern.matches(compact) || opened != "" && p.pattern.matches(opened)
+	switch t.(type) {
+	case *textTest, regexpTest:
+		compact, opened := texts(v)
+		return t.scalar(compact, false) || opened != "" && t.scalar(opened, false)
+	}
+	return false
 }
 
-// absent tells whether nothing but null is at the path.
+// absent tells whether a member at the path is null, or the key is not there.
 func (a *atom) absent(e *cloudtrail.Event) bool {
 	if a.path.scalar {
-		k := e.FieldKind(a.path.field)
-		if k != '{' && k != '[' {
-			return k == 0 || k == 'n'
-		}
-	}
-	absent := true
-	a.path.each(e, func(v *cloudtrail.Value) bool {
-		absent = v.Kind() == 'n'
-		return !absent
-	})
-	return absent && !a.holdsArray(e)
-}
-
-// holdsArray tells whether an array stands at the path: an empty one has no
-// members and still is not null.
-func (a *atom) holdsArray(e *cloudtrail.Event) bool {
-	v := e.Tree()
-	for _, step := range a.path.steps {
-		if v = v.Get(step); v == nil {
+		switch e.FieldKind(a.path.field) {
+		case 'n':
+			return true
+		case 0:
+			return !a.path.bent(e) || !present(e.Tree(), a.path.steps)
+		case '{', '[':
+		default:
 			return false
 		}
 	}
-	return v.Kind() == '[' && v.Len() == 0
+	if !a.path.bent(e) && (!a.path.within || e.Blob(a.path.blob) == nil) {
+		return true
+	}
+	null := false
+	a.path.each(e, func(v *cloudtrail.Value) bool {
+		null = v.Kind() == 'n'
+		return !null
+	})
+	return null || !a.path.exists(e)
 }
 
 // same tells whether a member at one path stands in the relation to a member

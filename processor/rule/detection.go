@@ -101,6 +101,10 @@ func (d *detection) keyword(n *node) *expr {
 
 const star = "\xfe"
 
+// derived are first steps of fields that stand in no record. A rule over them
+// would load and never fire.
+var derived = map[string]bool{"actor": true, "account": true, "resource": true}
+
 // field compiles one line of a selection: a path with modifiers, and values.
 func (d *detection) field(k, v *node) *expr {
 	name, rest, _ := strings.Cut(k.text, "|")
@@ -116,6 +120,9 @@ func (d *detection) field(k, v *node) *expr {
 		if step == "" || allDigits(step) {
 			return d.fail(k, "the path %q has the step %q: a path goes through arrays by itself, leave numbers and empty steps out", name, step)
 		}
+	}
+	if derived[p.steps[0]] {
+		return d.fail(k, "%s is not known to rules of this version: use the fields of the record, such as userIdentity.arn", name)
 	}
 	values := v.list()
 	if v.kind == nodeList && len(values) == 0 {

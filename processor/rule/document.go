@@ -165,7 +165,7 @@ func (d *document) detect(r *Rule) {
 		d.fail(pattern, "a rule has a detection or a pattern, not both")
 		return
 	case pattern != nil:
-		r.when = c.eventPattern(pattern)
+		r.when, r.pattern = c.eventPattern(pattern), true
 	case body == nil || body.kind != nodeMap:
 		d.fail(d.node, "a rule needs a detection with at least one selection and a condition")
 		return

@@ -37,9 +37,7 @@ func (d *detection) patternTop(k, v *node) *expr {
 	case "$or":
 		return d.patternOr("", v, d.eventPattern)
 	case "source":
-		return d.patternLeaf("eventSource", d.renamed(v, func(s string) string {
-			return strings.TrimPrefix(s, "aws.") + ".amazonaws.com"
-		}))
+		return d.source(v)
 	case "detail-type":
 		return d.detailType(v)
 	}
@@ -49,23 +47,55 @@ func (d *detection) patternTop(k, v *node) *expr {
 	return d.fail(k, "%s is not part of a CloudTrail record: use source, detail-type, account, region and detail", k.text)
 }
 
-// renamed applies f to the texts of a list of values.
-func (d *detection) renamed(v *node, f func(string) string) *node {
+// source is the service: aws.s3 stands for the eventSource s3.amazonaws.com.
+func (d *detection) source(v *node) *expr {
 	out := *v
 	out.items = nil
 	for _, item := range v.items {
-		c := *item
-		if c.kind == nodeText {
-			c.text = f(c.text)
-		} else if c.kind == nodeMap {
-			for i := range c.items {
-				c.items = append([]*node(nil), c.items...)
-				c.items[i] = d.renamed(&node{kind: nodeList, items: c.items[i].list(), line: v.line, col: v.col}, f)
-			}
+		c := d.sourceValue(item)
+		if c == nil {
+			return or()
 		}
-		out.items = append(out.items, &c)
+		out.items = append(out.items, c)
 	}
-	return &out
+	return d.patternLeaf("eventSource", &out)
+}
+
+func (d *detection) sourceValue(item *node) *node {
+	c := *item
+	if item.kind != nodeMap {
+		c.text = strings.TrimPrefix(item.text, "aws.") + ".amazonaws.com"
+		return &c
+	}
+	if but := item.get("anything-but"); but != nil && len(item.keys) == 1 {
+		values := *but
+		values.kind, values.items = nodeList, nil
+		for _, v := range but.list() {
+			if v.kind != nodeText {
+				d.fail(v, "anything-but of source takes texts")
+				return nil
+			}
+			values.items = append(values.items, d.sourceValue(v))
+		}
+		c.items = []*node{&values}
+		return &c
+	}
+	prefix := item.get("prefix")
+	switch {
+	case prefix == nil || prefix.kind != nodeText || len(item.keys) != 1:
+		d.fail(item, "source takes texts, prefix and anything-but: write the services out")
+		return nil
+	case strings.HasPrefix("aws.", prefix.text): // every service
+		return &node{kind: nodeMap, keys: []*node{{text: "exists"}}, items: []*node{{kind: nodeBool, text: "true"}}, line: item.line, col: item.col}
+	}
+	p := *prefix
+	p.text = strings.TrimPrefix(prefix.text, "aws.")
+	if p.text == prefix.text {
+		d.fail(prefix, "the sources of CloudTrail records begin with aws.")
+		return nil
+	}
+	c.items = []*node{&p}
+	return &c
 }
 
 // detailType is the kind of record, by its eventType.
@@ -223,6 +253,9 @@ func (d *detection) numeric(p member, v *node) *expr {
 
 // anythingBut holds when the field is there and no value matches.
 func (d *detection) anythingBut(p member, v *node) *expr {
+	if len(v.list()) == 0 {
+		return d.fail(v, "anything-but needs a value")
+	}
 	var kids []*expr
 	for _, item := range v.list() {
 		if item.kind != nodeMap {

@@ -196,6 +196,9 @@ func (d *detection) network(p member, v *node) *expr {
 	if err != nil {
 		return d.fail(v, "%q is no network: write it as 203.0.113.0/24 or 2001:db8::/32", v.text)
 	}
+	if a := prefix.Addr(); a.Is4In6() && prefix.Bits() >= 96 { // addresses are unmapped, too
+		prefix = netip.PrefixFrom(a.Unmap(), prefix.Bits()-96)
+	}
 	return leaf(p, networkTest(prefix.Masked()), "cidr"+prefix.Masked().String())
 }
 

@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"bytes"
 	"strings"
 
 	"github.com/cairnstream/cairn/processor/cloudtrail"
@@ -15,12 +16,14 @@ type member struct {
 	blob    cloudtrail.Blob
 	within  bool // blob holds the member
 	deeper  []string
-	keyword bool // the whole record, as text
+	keyword bool   // the whole record, as text
+	mark    []byte // how a name with the same first step begins in Event.Extra
 }
 
 // blobs are the members that Event keeps apart, by name.
 func bindPath(text string) member {
 	p := member{text: text, steps: strings.Split(text, ".")}
+	p.mark = []byte(`"` + p.steps[0])
 	if f, ok := cloudtrail.FieldByPath(text); ok {
 		p.field, p.scalar = f, true
 	}
@@ -37,14 +40,21 @@ func bindPath(text string) member {
 // each calls yield for all values at the path until one call returns false. A
 // path goes through arrays: every member is a value.
 func (p *member) each(e *cloudtrail.Event, yield func(*cloudtrail.Value) bool) {
-	if p.within {
+	switch {
+	case p.bent(e):
+		walk(e.Tree(), p.steps, yield)
+	case p.within:
 		if v := e.BlobTree(p.blob); v != nil {
 			walk(v, p.deeper, yield)
-			return
 		}
 	}
-	walk(e.Tree(), p.steps, yield)
 }
+
+// bent tells whether the record keeps members with the path's first step
+// outside of its columns: such as have no column, an unexpected shape, or dots
+// in their names. Without them, what no column holds is absent, and the record
+// need not be parsed.
+func (p *member) bent(e *cloudtrail.Event) bool { return bytes.Contains(e.Extra(), p.mark) }
 
 // walk follows steps from v. A name of the record may hold dots, so a step
 // takes in as many parts as a member's name has.
@@ -79,6 +89,9 @@ func walk(v *cloudtrail.Value, steps []string, yield func(*cloudtrail.Value) boo
 func (p *member) exists(e *cloudtrail.Event) bool {
 	if p.scalar && e.FieldKind(p.field) != 0 {
 		return true
+	}
+	if p.within && len(p.deeper) > 0 && !p.bent(e) {
+		return present(e.BlobTree(p.blob), p.deeper)
 	}
 	return present(e.Tree(), p.steps)
 }

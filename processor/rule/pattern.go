@@ -72,7 +72,11 @@ func (p *pattern) key() string {
 	if p.cased {
 		return "=" + p.source
 	}
-	return "~" + foldKeepingWildcards(strings.ReplaceAll(p.source, string([]byte{manyByte}), "\x00"))
+	parts := strings.Split(p.source, star)
+	for i := range parts {
+		parts[i] = foldKeepingWildcards(parts[i])
+	}
+	return "~" + strings.Join(parts, star)
 }
 
 // matches tells whether the whole of s fits.

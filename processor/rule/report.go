@@ -19,7 +19,7 @@ type Report struct {
 func (r *Report) count(rules []*Rule) {
 	r.Rules = len(rules)
 	for _, rule := range rules {
-		if strings.HasSuffix(rule.Origin.File, ".pattern.json") {
+		if rule.pattern {
 			r.Patterns++
 		}
 		if rule.Staged {

@@ -73,7 +73,8 @@ type Rule struct {
 	Staged         bool // a silent trial: findings are rows, nothing is sent
 	Origin         Origin
 
-	when *expr
+	when    *expr
+	pattern bool // written as an EventBridge pattern
 }
 
 // FindingID is the id of what a rule finds in one event: 32 hex digits of a

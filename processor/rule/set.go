@@ -102,6 +102,9 @@ func (m *Matcher) Match(e *cloudtrail.Event) []*Rule {
 	m.candidates = append(m.candidates[:0], m.look(m.set.byName, name)...)
 	m.candidates = append(m.candidates, m.look(m.set.bySrc, source)...)
 	m.candidates = append(m.candidates, m.set.other...)
+	if e.FieldKind(cloudtrail.EventName) == '[' || e.FieldKind(cloudtrail.EventSource) == '[' {
+		m.everyRule() // an array matches by any member, which the index does not see
+	}
 	if len(m.candidates) == 0 {
 		return nil
 	}
@@ -114,6 +117,14 @@ func (m *Matcher) Match(e *cloudtrail.Event) []*Rule {
 	}
 	m.event = nil
 	return m.matched
+}
+
+// everyRule makes candidates of all rules.
+func (m *Matcher) everyRule() {
+	m.candidates = m.candidates[:0]
+	for i := range m.set.rules {
+		m.candidates = append(m.candidates, int32(i))
+	}
 }
 
 // look finds the rules of a word. Names of calls are short ASCII; they are

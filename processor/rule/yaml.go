@@ -1,9 +1,11 @@
 package rule
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -42,24 +44,88 @@ func (p *problem) Error() string {
 	return fmt.Sprintf("%s:%d:%d: %s", p.file, p.line, p.col, p.text)
 }
 
-// parseYAML reads all documents of a file. JSON is YAML too.
+// parseYAML reads all documents of a file. JSON is YAML too. The file is cut
+// into documents here, because the parser drops those behind an empty one.
 func parseYAML(file string, data []byte) ([]*node, error) {
-	f, err := parser.ParseBytes(data, 0)
-	if err != nil {
-		return nil, syntaxError(file, err)
+	if !utf8.Valid(data) {
+		return nil, &problem{file, 1, 1, "not valid YAML: it is not UTF-8"}
 	}
 	var docs []*node
-	for _, d := range f.Docs {
-		if d.Body == nil {
-			continue
-		}
-		n, err := convert(file, d.Body)
+	for _, part := range splitDocuments(data) {
+		n, err := parseDocument(file, part.text, part.before)
 		if err != nil {
 			return nil, err
 		}
-		docs = append(docs, n)
+		if n != nil {
+			docs = append(docs, n)
+		}
 	}
 	return docs, nil
+}
+
+// part is a document of a file, and the number of lines before it.
+type part struct {
+	text   []byte
+	before int
+}
+
+// splitDocuments cuts at the lines that begin with "---", which YAML allows
+// nowhere else, block texts included.
+func splitDocuments(data []byte) (parts []part) {
+	start, first, number := 0, 0, 0
+	at := 0
+	for line := range bytes.Lines(data) {
+		if mark := bytes.TrimRight(line, " \t\r\n"); string(mark) == "---" || bytes.HasPrefix(mark, []byte("--- ")) {
+			parts = append(parts, part{data[start:at], first})
+			start, first = at+3, number
+		}
+		at += len(line)
+		number++
+	}
+	return append(parts, part{data[start:], first})
+}
+
+// parseDocument reads one document; nil when it holds nothing.
+func parseDocument(file string, data []byte, before int) (n *node, err error) {
+	defer func() {
+		if r := recover(); r != nil { // the parser indexes past its end on some broken text
+			n, err = nil, &problem{file, before + 1, 1, fmt.Sprintf("not valid YAML: %v", r)}
+		}
+	}()
+	f, err := parser.ParseBytes(data, 0)
+	if err != nil {
+		return nil, moved(syntaxError(file, err), before)
+	}
+	for _, d := range f.Docs {
+		if d.Body == nil || d.Body.Type() == ast.CommentType {
+			continue
+		}
+		if n, err = convert(file, d.Body); err != nil {
+			return nil, moved(err, before)
+		}
+		n.moveDown(before)
+		return n, nil
+	}
+	return nil, nil
+}
+
+// moved counts the place of a mistake from the beginning of the file.
+func moved(err error, lines int) error {
+	var p *problem
+	if errors.As(err, &p) {
+		p.line += lines
+	}
+	return err
+}
+
+func (n *node) moveDown(lines int) {
+	n.line += lines
+	for _, k := range n.keys {
+		k.moveDown(lines)
+	}
+	for _, item := range n.items {
+		item.moveDown(lines)
+	}
 }
 
 // syntaxError gives a parser's error the form of all others.
