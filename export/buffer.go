@@ -1,6 +1,7 @@
 package export
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -329,8 +330,7 @@ func (p *packer) store(s *sealed) error {
 		return err
 	}
 	if err := sp.write(offset, s.block.Data); err != nil {
-		sp.release()
-		return err
+		return errors.Join(err, sp.release())
 	}
 	p.memory.Add(-int64(s.size))
 	s.spool, s.offset, s.block.Data = sp, offset, nil

@@ -1,6 +1,7 @@
 package processor
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -75,7 +76,7 @@ func (s *Shard) freeze() (*commit, error) {
 	c := &commit{
 		shard: s, next: m, dlq: dlq, ids: s.ids.take(), overlay: s.store.Freeze(), rows: s.rows.Freeze(),
 		naming: export.Naming{Shard: s.cfg.Shard, Epoch: m.Epoch, Checkpoint: m.Ckpt, Writer: m.Writer,
-			FirstSequence: or(s.first, s.position), LastSequence: s.position},
+			FirstSequence: cmp.Or(s.first, s.position), LastSequence: s.position},
 		report: s.progress(),
 	}
 	totals := manifest.Hash(c.overlay.Totals().Hash)
@@ -206,11 +207,4 @@ func (s *Shard) clearPublished(ctx context.Context) error {
 		return fmt.Errorf("shard %s: commit: %w", s.cfg.Shard, err)
 	}
 	return nil
-}
-
-func or(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }

@@ -1,6 +1,7 @@
 package processor
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/cairnstream/cairn/export"
@@ -24,7 +25,9 @@ func (s *Shard) findings(e *cloudtrail.Event, p *place, changes []resource.Chang
 		}
 		ids = append(ids, row.FindingID)
 		s.counts.Findings++
-		s.counts.Alerts++ // nothing holds a finding back yet
+		if !r.Staged {
+			s.counts.Alerts++ // nothing else holds a finding back yet
+		}
 	}
 	return ids, nil
 }
@@ -46,7 +49,7 @@ func findingRow(e *cloudtrail.Event, p *place, r *rule.Rule) export.FindingRow {
 // summary says who did what, where and when, in one sentence.
 func summary(e *cloudtrail.Event, p *place, r *rule.Rule) string {
 	var b strings.Builder
-	b.WriteString(r.Title + ": " + or(p.actor.Root, "somebody unknown"))
+	b.WriteString(r.Title + ": " + cmp.Or(p.actor.Root, "somebody unknown"))
 	if p.actor.Session != "" {
 		b.WriteString(" (session " + p.actor.Session + ")")
 	}

@@ -140,8 +140,37 @@ func (v *inventory) learn(l resource.Learned) error {
 	if err != nil {
 		return err
 	}
+	if err := v.movePreImage(l.Unresolved, to, early, record); err != nil {
+		return err
+	}
 	v.store.Delete(from)
 	return v.put(target, resource.Merge(record, early))
+}
+
+// movePreImage joins what the next snapshot shall show of two records that
+// become one, where one of them was kept beside.
+func (v *inventory) movePreImage(from, to resource.Key, early, record *resource.Record) error {
+	fromKey, toKey := v.key(key.PreImage, from.String()), v.key(key.PreImage, to.String())
+	_, fromKept, err := v.store.Get(fromKey)
+	if err != nil {
+		return err
+	}
+	_, toKept, err := v.store.Get(toKey)
+	if err != nil || !fromKept && !toKept {
+		return err
+	}
+	if fromKept {
+		if early, err = v.record(fromKey); err != nil {
+			return err
+		}
+	}
+	if toKept {
+		if record, err = v.record(toKey); err != nil {
+			return err
+		}
+	}
+	v.store.Delete(fromKey)
+	return v.put(toKey, resource.Merge(record, early))
 }
 
 // Lookup answers which id a name had at a time, from what was learned.

@@ -10,37 +10,70 @@ import (
 	"github.com/cairnstream/cairn/state/blob"
 )
 
-// lakeOwner is the object _cairn.json of a lake: a lake belongs to one stream.
+// lakeOwner is the object _cairn.json of a lake: a lake belongs to one stream,
+// and to one state of it. Two states would give their files the same names.
 type lakeOwner struct {
 	App    string `json:"app"`
 	Stream string `json:"stream"`
+	State  string `json:"state"` // its id, 16 hex digits
 }
 
-// claimLake writes down whose lake this is, and refuses another's.
-func claimLake(ctx context.Context, cfg Config) error {
+// claimLake writes down whose lake this is, and refuses another's. fresh tells
+// that nobody had claimed it before.
+func claimLake(ctx context.Context, cfg Config) (fresh bool, err error) {
+	id, err := stateID(ctx, cfg)
+	if err != nil {
+		return false, err
+	}
 	const name = "_cairn.json"
-	mine := lakeOwner{App: cfg.App, Stream: cfg.Stream}
+	mine := lakeOwner{App: cfg.App, Stream: cfg.Stream, State: id}
 	text, err := json.Marshal(mine)
 	if err != nil {
-		return fmt.Errorf("name the owner of the lake: %w", err)
+		return false, fmt.Errorf("name the owner of the lake: %w", err)
 	}
 	_, err = cfg.Lake.PutIf(ctx, name, append(text, '\n'), "")
 	if err == nil {
-		return nil
+		return true, nil
 	}
 	if !errors.Is(err, blob.ErrExists) {
-		return fmt.Errorf("write to the lake: %w", err)
+		return false, fmt.Errorf("write to the lake: %w", err)
 	}
 	data, _, err := cfg.Lake.Get(ctx, name)
 	if err != nil {
-		return fmt.Errorf("read the lake: %w", err)
+		return false, fmt.Errorf("read the lake: %w", err)
 	}
 	var owner lakeOwner
 	if err := json.Unmarshal(data, &owner); err != nil {
-		return fmt.Errorf("the lake in %s has an owner that cannot be read: %w", cfg.Lake.URL(), err)
+		return false, fmt.Errorf("the lake in %s has an owner that cannot be read: %w", cfg.Lake.URL(), err)
 	}
-	if owner != mine {
-		return fmt.Errorf("the lake in %s belongs to stream %s of app %s: use another --lake", cfg.Lake.URL(), owner.Stream, owner.App)
+	if owner.App != mine.App || owner.Stream != mine.Stream {
+		return false, fmt.Errorf("the lake in %s belongs to stream %s of app %s: use another --lake", cfg.Lake.URL(), owner.Stream, owner.App)
 	}
-	return nil
+	if owner.State != mine.State {
+		return false, fmt.Errorf("the lake in %s was written from another state than that in %s: use another --lake, or delete the lake if its state is lost", cfg.Lake.URL(), cfg.State.URL())
+	}
+	return false, nil
+}
+
+// stateID is the identity of the state of a stream, made when it is first
+// used.
+func stateID(ctx context.Context, cfg Config) (string, error) {
+	name := cfg.App + "/" + cfg.Stream + "/ID"
+	_, err := cfg.State.PutIf(ctx, name, []byte(cfg.Writer), "")
+	if err == nil {
+		return cfg.Writer, nil
+	}
+	if !errors.Is(err, blob.ErrExists) {
+		return "", fmt.Errorf("write to the state: %w", err)
+	}
+	id, _, err := cfg.State.Get(ctx, name)
+	if err != nil {
+		return "", fmt.Errorf("read the state: %w", err)
+	}
+	return string(id), nil
+}
+
+// unclaim takes a claim back that should not have been made.
+func unclaim(ctx context.Context, cfg Config) error {
+	return cfg.Lake.Delete(ctx, "_cairn.json")
 }

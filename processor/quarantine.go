@@ -37,7 +37,6 @@ type quarantined struct {
 type quarantine struct {
 	lines bytes.Buffer
 	count int64
-	bytes int64 // of the pieces, raw
 	err   error
 }
 
@@ -59,7 +58,6 @@ func (q *quarantine) add(shard string, it *Item) {
 	}
 	q.lines.WriteByte('\n')
 	q.count++
-	q.bytes += int64(len(r.Raw))
 }
 
 // take returns the lines since the last call as one zstd stream, nil if there

@@ -44,12 +44,17 @@ func Open(ctx context.Context, cfg Config) (*Shard, error) {
 
 // takeOver makes this process the owner of the shard's manifest.
 func takeOver(ctx context.Context, cfg Config) (*Shard, error) {
-	if err := claimLake(ctx, cfg); err != nil {
+	fresh, err := claimLake(ctx, cfg)
+	if err != nil {
 		return nil, err
 	}
 	handle, err := openManifest(ctx, cfg)
 	if err != nil {
 		return nil, err
+	}
+	if fresh && handle.Current().Ckpt > 0 {
+		err := fmt.Errorf("the lake in %s is empty, but the state in %s has written to it: delete the state too to begin anew, or name the right --lake", cfg.Lake.URL(), cfg.State.URL())
+		return nil, errors.Join(err, unclaim(ctx, cfg))
 	}
 	// The time is for people who read the manifest; nothing is decided by it.
 	if err := handle.TakeOver(ctx, cfg.Writer, time.Now()); err != nil {
@@ -58,6 +63,7 @@ func takeOver(ctx context.Context, cfg Config) (*Shard, error) {
 	m := handle.Current()
 	s := &Shard{cfg: cfg, handle: handle, ids: newDedup(), matcher: cfg.Rules.Matcher(),
 		position: pad(m.Seq), arrival: m.Arrival, watermark: m.Watermark, newest: m.Newest, counts: m.Counts}
+	s.otherRules = m.Ckpt > 0 && m.Config.Rules != "" && m.Config.Rules != cfg.Rules.Hash()
 	s.snapshotted = m.Watermark.Truncate(max(cfg.SnapshotEvery, time.Hour))
 	for _, r := range m.Snapshots {
 		if r.Through.After(s.snapshotted) {

@@ -83,9 +83,10 @@ type Shard struct {
 	since       span          // what happened since the last commit
 	reported    []snapshotRow // snapshots since the last commit
 
-	committed chan error // the commit in flight, if any
-	bootID    string     // of the host; a cache from before a power loss is not trusted
-	lock      io.Closer  // of the local cache
+	committed  chan error // the commit in flight, if any
+	otherRules bool       // the rules have changed since the last owner
+	bootID     string     // of the host; a cache from before a power loss is not trusted
+	lock       io.Closer  // of the local cache
 }
 
 // Process takes in a batch. It returns when all of it is in memory; commits
@@ -200,7 +201,7 @@ func (s *Shard) passed(ctx context.Context, it *Item) error {
 	}
 	s.counts.In += max(1, int64(it.Control))
 	s.since.records++
-	if s.since.records >= s.cfg.CommitRecords || s.store.DirtyBytes() >= s.cfg.CommitBytes {
+	if s.since.records >= s.cfg.CommitRecords || s.store.DirtyBytes()+int64(s.dlq.lines.Len()) >= s.cfg.CommitBytes {
 		return s.commit(ctx)
 	}
 	return nil
@@ -249,6 +250,10 @@ func (s *Shard) Arrival() time.Time { return s.arrival }
 
 // Newest is the newest event time of the shard.
 func (s *Shard) Newest() time.Time { return s.newest }
+
+// OtherRules tells that what stood in the shard when it was opened was judged by
+// other rules than those it has now.
+func (s *Shard) OtherRules() bool { return s.otherRules }
 
 // Counts are the counts since the shard began.
 func (s *Shard) Counts() manifest.Counts { return s.counts }

@@ -23,13 +23,42 @@ func (s *Shard) snapshotDue() error {
 		return nil
 	}
 	at := s.watermark.Truncate(step)
+	if at.Add(step).Equal(s.inventory.boundary) {
+		return nil
+	}
 	if s.snapshotted.IsZero() {
 		s.snapshotted = at
 	}
 	if err := s.snapshot(at); err != nil {
 		return err
 	}
+	// What was kept beside for the old boundary says nothing of the next one,
+	// also where the end of an earlier run had taken the snapshot already.
+	if err := s.forgetPreImages(); err != nil {
+		return fmt.Errorf("after snapshot %s: %w", snapshotName(at), err)
+	}
 	s.inventory.boundary = at.Add(step)
+	return nil
+}
+
+// forgetPreImages drops the copies that were kept for a snapshot.
+func (s *Shard) forgetPreImages() error {
+	var forget [][]byte
+	for row, err := range s.store.Range([]byte{key.SpaceKeyed}) {
+		if err != nil {
+			return err
+		}
+		parts, err := key.Parse(row.Key)
+		if err != nil {
+			return err
+		}
+		if parts.Kind == key.PreImage {
+			forget = append(forget, row.Key)
+		}
+	}
+	for _, k := range forget {
+		s.store.Delete(k)
+	}
 	return nil
 }
 
@@ -50,8 +79,6 @@ func (s *Shard) snapshot(at time.Time) error {
 			return fmt.Errorf("snapshot %s: %w", snapshotName(at), err)
 		}
 		switch parts.Kind {
-		case key.PreImage:
-			forget = append(forget, row.Key)
 		case key.Inventory:
 			expired, err := s.snapshotRecord(parts, row.Value, &done)
 			if err != nil {

@@ -40,6 +40,7 @@ func (c *benchReplayCmd) Run(e *env) (err error) {
 	if err != nil {
 		return err
 	}
+	defer func() { _ = in.Close() }() // in the folder that is removed
 	cfg, err := c.pipeline(e.ctx, place{Data: dir}, processor.Config{Rules: rules, Log: logger(e)})
 	if err != nil {
 		return err

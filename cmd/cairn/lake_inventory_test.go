@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"maps"
 	"strings"
 	"testing"
@@ -142,7 +143,7 @@ func (l *lake) calledByName() map[string]bool {
 		}
 	}
 	for _, c := range l.changes {
-		if c.Type == group && names[or(c.AttributesSet["group_name"], c.AttributesSet["name"])] {
+		if c.Type == group && names[cmp.Or(c.AttributesSet["group_name"], c.AttributesSet["name"])] {
 			keys[c.ResourceKey] = true
 		}
 	}

@@ -55,8 +55,8 @@ const about = `Stream processor for AWS CloudTrail: detection, a live inventory 
 With no AWS at all: "cairn replay" runs everything over a bundled sample,
 "cairn replay DIR" over your own CloudTrail files.
 
-Each flag can also be set as an environment variable: --data is CAIRN_DATA_DIR,
---rules is CAIRN_RULES, and so on, as the help of each command shows.`
+Settings can also come from the environment: --data is CAIRN_DATA_DIR, --rules is
+CAIRN_RULES, and so on, as the help of each command shows.`
 
 // run carries out one command line and returns the exit status.
 func run(e *env, args []string) int {

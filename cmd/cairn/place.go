@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,21 +18,14 @@ type place struct {
 	State string `help:"Manifests and segments elsewhere: a folder or s3://bucket/prefix (default: DIR/state)." placeholder:"URL" env:"CAIRN_STATE"`
 }
 
-func (p place) lakeURL() string  { return or(p.Lake, filepath.Join(p.Data, "lake")) }
-func (p place) stateURL() string { return or(p.State, filepath.Join(p.Data, "state")) }
+func (p place) lakeURL() string  { return cmp.Or(p.Lake, filepath.Join(p.Data, "lake")) }
+func (p place) stateURL() string { return cmp.Or(p.State, filepath.Join(p.Data, "state")) }
 func (p place) local() string    { return filepath.Join(p.Data, "local") }
 
 // in is the place in a folder of this one's data folder.
 func (p place) in(folder string) place {
 	p.Data = filepath.Join(p.Data, folder)
 	return p
-}
-
-func or(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 // openLake opens the lake, and openState the state, for a command that makes

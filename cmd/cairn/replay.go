@@ -44,8 +44,12 @@ func (t tuning) validate() error {
 	switch {
 	case t.Shards < 1 || t.Shards > 4096:
 		return usageError{errors.New("--shards must be between 1 and 4096")}
-	case t.SnapshotEvery < time.Hour:
-		return usageError{errors.New("--snapshot-every must be at least 1h")}
+	case t.SnapshotEvery < time.Hour || t.SnapshotEvery%time.Hour != 0:
+		return usageError{errors.New("--snapshot-every must be whole hours, at least 1h")}
+	case t.Lateness+5*time.Minute > t.SnapshotEvery:
+		return usageError{errors.New("--snapshot-every must be longer than --lateness by at least 5m, else a snapshot would show what happened after it")}
+	case t.KeepTombstones < 26*time.Hour:
+		return usageError{errors.New("--keep-tombstones must be at least 26h, as long as a late event may take")}
 	case t.Lateness < 0 || t.Lateness > 26*time.Hour:
 		return usageError{errors.New("--lateness must be between 0s and 26h")}
 	case t.CommitRecords < 1:
@@ -89,6 +93,9 @@ func (c *replayCmd) Run(e *env) error {
 	}
 	at := c.place
 	if len(c.Paths) == 0 {
+		if c.Lake != "" || c.State != "" {
+			return usageError{errors.New("the bundled sample goes to its own folder below --data: name your files, or leave --lake and --state out")}
+		}
 		at = at.in("sample")
 	}
 	cfg, err := c.config(e, at)
@@ -99,6 +106,7 @@ func (c *replayCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	defer func() { _ = in.Close() }() // only copies of streams; they are removed with the cache at the latest
 	bar := c.bar(e, in)
 	cfg.Progress = bar.update
 	start := time.Now()
@@ -111,8 +119,8 @@ func (c *replayCmd) Run(e *env) error {
 	if err := c.print(e, at, cfg, result, r); err != nil {
 		return err
 	}
-	if c.Strict && r.Quarantined > 0 {
-		return fmt.Errorf("%d records were quarantined (--strict): see %s/_dlq", r.Quarantined, r.Lake)
+	if n := r.Totals.Quarantined; c.Strict && n > 0 {
+		return fmt.Errorf("%d records were quarantined (--strict): see %s/_dlq", n, r.Lake)
 	}
 	return nil
 }

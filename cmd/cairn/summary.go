@@ -20,11 +20,14 @@ func (c *replayCmd) print(e *env, at place, cfg replay.Config, result *replay.Re
 		return printJSON(e.out, r)
 	}
 	p := func(format string, args ...any) { _, _ = fmt.Fprintf(e.out, format, args...) }
-	p("Replayed %s of %s: %s events, %s of JSON, in %.1f s (%s events/s)\n", plural(int64(r.Files), "file"), or(strings.Join(c.Paths, " "), "the bundled sample"),
+	p("Replayed %s of %s: %s events, %s of JSON, in %.1f s (%s events/s)\n", plural(int64(r.Files), "file"), cmp.Or(strings.Join(c.Paths, " "), "the bundled sample"),
 		count(r.Events), size(r.Bytes), r.ElapsedSeconds, count(int64(r.EventsPerSecond)))
 	p("  %s duplicates, %s quarantined, %s control, %s late%s\n", count(r.Duplicates), count(r.Quarantined), count(r.Control), count(r.Late), skipped(r.SkippedFiles))
 	if result.Resumed {
 		p("  went on where an earlier replay of these files had ended; the lake now holds %s events\n", count(r.Totals.Events))
+	}
+	if result.OtherRules {
+		p("  the rules have changed since: what was replayed before was judged by the old ones; to judge all anew use another --data\n")
 	}
 	if r.Quarantined > 0 {
 		p("  what could not be decoded is kept with its reason in %s/_dlq\n", r.Lake)
@@ -33,7 +36,7 @@ func (c *replayCmd) print(e *env, at place, cfg replay.Config, result *replay.Re
 	if err != nil {
 		return err
 	}
-	p("\nFINDINGS  %s of %s\n", count(int64(len(findings))), plural(int64(len(byRule(findings))), "rule"))
+	p("\nFINDINGS  %s, from %s\n", count(int64(len(findings))), plural(int64(len(byRule(findings))), "rule"))
 	ruleTable(e, findings).print(e.out)
 	rows, err := processor.InventoryRows(e.ctx, cfg.Shard.State, cfg.Shard.App, cfg.Shard.Catalogue)
 	if err != nil {
@@ -163,15 +166,21 @@ func blankZero(n int64) string {
 // next are commands to try, which work as they stand.
 func next(at, flags place, r *report, rows []export.ResourceRow) []string {
 	data := ""
-	if flags.Data != "./cairn-data" && flags.Data != "cairn-data" {
-		data = " --data " + flags.Data
+	if at != flags || flags.Data != "./cairn-data" {
+		data = " --data " + at.Data
 	}
 	lines := []string{
 		"cairn findings --min-severity high" + data,
 		"cairn resources list --type 'AWS::EC2::*'" + data,
 	}
-	if i := slices.IndexFunc(rows, func(r export.ResourceRow) bool { return r.Type == "AWS::EC2::Instance" }); i >= 0 {
-		lines = append(lines, "cairn resources history "+rows[i].ResourceID+data)
+	first := ""
+	for _, r := range rows {
+		if r.Type == "AWS::EC2::Instance" && (first == "" || r.ResourceID < first) {
+			first = r.ResourceID
+		}
+	}
+	if first != "" {
+		lines = append(lines, "cairn resources history "+first+data)
 	}
 	if !strings.HasPrefix(r.Lake, "s3://") {
 		lines = append(lines, fmt.Sprintf(`duckdb -c "SELECT eventname, count(*) AS n FROM read_parquet('%s/events/*/*.parquet') GROUP BY 1 ORDER BY n DESC LIMIT 10"`, r.Lake))

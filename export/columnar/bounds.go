@@ -105,12 +105,12 @@ func cutAbove(dst, b []byte, n int) ([]byte, bool) {
 
 // cutText makes the bounds of strings from their least and greatest. They
 // must be copied before scratch is used again.
-func cutText(scratch *[]byte, least, greatest []byte, limit int) bounds {
+func cutText(scratch *[]byte, least, greatest []byte) bounds {
 	var b bounds
-	b.min, b.minExact = cutBelow(least, limit)
+	b.min, b.minExact = cutBelow(least, maxBound)
 	b.max, b.maxExact = greatest, true
-	if len(greatest) > limit {
-		if cut, ok := cutAbove((*scratch)[:0], greatest, limit); ok {
+	if len(greatest) > maxBound {
+		if cut, ok := cutAbove((*scratch)[:0], greatest, maxBound); ok {
 			*scratch = cut
 			b.max, b.maxExact = cut, false
 		}

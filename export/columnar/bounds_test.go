@@ -50,7 +50,7 @@ func TestCutBoundsHoldEveryValue(t *testing.T) {
 		plain := plainOf(values)
 		var scratch []byte
 		lo, hi := textRange(plain)
-		b := cutText(&scratch, lo, hi, maxBound)
+		b := cutText(&scratch, lo, hi)
 		checkBounds(rt, values, b)
 		if b.minExact != (string(b.min) == slices.Min(values)) || b.maxExact != (string(b.max) == slices.Max(values)) {
 			rt.Fatalf("bounds %+v of %q are not as exact as they claim", b, values)
@@ -81,7 +81,7 @@ func TestLongValuesHaveShortBounds(t *testing.T) {
 	if len(rough.min) > roughBound || len(rough.max) > roughBound {
 		t.Errorf("rough bounds of %d and %d bytes", len(rough.min), len(rough.max))
 	}
-	b := cutText(&scratch, []byte(long), []byte(long), maxBound)
+	b := cutText(&scratch, []byte(long), []byte(long))
 	if len(b.max) != maxBound || b.maxExact || string(b.max) <= long {
 		t.Errorf("a maximum of %d bytes, exact %v", len(b.max), b.maxExact)
 	}

@@ -250,12 +250,12 @@ func (w *Writer) pageBounds(c *column) bounds {
 		return w.boolBounds(c.bools)
 	case c.useDict:
 		least, greatest := c.dictRange()
-		return cutText(&w.cut, least, greatest, maxBound)
+		return cutText(&w.cut, least, greatest)
 	case c.leaf.noStats:
 		return roughText(&w.cut, c.plain)
 	}
 	least, greatest := textRange(c.plain)
-	return cutText(&w.cut, least, greatest, maxBound)
+	return cutText(&w.cut, least, greatest)
 }
 
 // dictRange looks at each string that the page uses once.

@@ -160,7 +160,7 @@ func (x *extractor) member(n *node, name []byte, flags uint8, i, depth int) int 
 		return end
 	}
 	if word, bit := e.id/64, uint64(1)<<(e.id%64); x.seen[word]&bit != 0 {
-		x.forget(n, e)
+		x.forget(e)
 	} else {
 		x.seen[word] |= bit
 	}
@@ -263,7 +263,7 @@ func (x *extractor) put(kind uint8, write func([]byte) []byte) span {
 }
 
 // forget drops what an earlier member of the same name left: the last one wins.
-func (x *extractor) forget(n *node, e *entry) {
+func (x *extractor) forget(e *entry) {
 	if e.field >= 0 {
 		x.m.fields[e.field] = 0
 	}
@@ -281,6 +281,6 @@ func (x *extractor) forget(n *node, e *entry) {
 		return
 	}
 	for _, below := range e.child.entries {
-		x.forget(e.child, below)
+		x.forget(below)
 	}
 }

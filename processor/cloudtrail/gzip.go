@@ -70,7 +70,7 @@ func (z *inflater) inflate(p []byte, limit int64) (plain []byte, err error) {
 		switch {
 		case int64(len(plain)) > limit:
 			return nil, errBomb
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return plain, nil
 		case err != nil:
 			return plain, err

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -35,6 +36,7 @@ type Inputs struct {
 	Skipped int   // files in folders whose names are not those of CloudTrail files
 	Bytes   int64 // stored bytes of all files
 	digests []string
+	spooled []string // copies of streams
 }
 
 // wanted are the names that a folder or prefix yields; others are skipped.
@@ -43,14 +45,15 @@ var wanted = regexp.MustCompile(`(?i)\.(json|ndjson|jsonl)(\.gz)?$`)
 // delivered finds the minute of delivery in the name of a CloudTrail log file:
 // 111122223333_CloudTrail_eu-west-1_20260301T0915Z_16RandomCharsXXX.json.gz
 // (AWS CloudTrail user guide, "CloudTrail log file name format").
-var delivered = regexp.MustCompile(`_(\d{8}T\d{4}Z)_`)
+// A digest file has seconds, and nothing behind them.
+var delivered = regexp.MustCompile(`_(\d{8}T\d{4})(\d{2})?Z[_.]`)
 
 // account finds the account in the path of a CloudTrail log file.
 var account = regexp.MustCompile(`(?:^|/)(\d{12})(?:/CloudTrail|_CloudTrail)`)
 
 // List finds the files behind paths: a file, a folder, an s3:// prefix, or "-"
-// for standard input, which is copied to a file in spool because its length
-// and digest must be known. The result is ordered by delivery time and name.
+// for standard input, which like a pipe is copied to a file in spool, because its
+// length and digest must be known. The result is ordered by delivery time and name.
 func List(ctx context.Context, paths []string, stdin io.Reader, spool string) (*Inputs, error) {
 	in := &Inputs{}
 	for _, p := range paths {
@@ -77,7 +80,7 @@ func (in *Inputs) arrange(ctx context.Context) error {
 func (in *Inputs) add(ctx context.Context, p string, stdin io.Reader, spool string) error {
 	switch {
 	case p == "-":
-		return in.addStdin(stdin, spool)
+		return in.addStream(ctx, p, stdin, spool)
 	case strings.HasPrefix(p, "s3://"):
 		return in.addPrefix(ctx, p)
 	}
@@ -90,6 +93,14 @@ func (in *Inputs) add(ctx context.Context, p string, stdin io.Reader, spool stri
 	}
 	if info.IsDir() {
 		return in.addFolder(p)
+	}
+	if !info.Mode().IsRegular() { // a pipe can be read once only
+		f, err := os.Open(p)
+		if err != nil {
+			return fmt.Errorf("cannot read %s: %w", p, err)
+		}
+		defer func() { _ = f.Close() }()
+		return in.addStream(ctx, p, f, spool)
 	}
 	in.addFile(p, filepath.Base(p), info.Size())
 	return nil
@@ -120,8 +131,14 @@ func ListFS(fsys fs.FS, origin string) (*Inputs, error) {
 
 func (in *Inputs) addFolder(root string) error {
 	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+		if err != nil {
 			return err
+		}
+		if d.IsDir() {
+			if p != root && ours(p) {
+				return fs.SkipDir
+			}
+			return nil
 		}
 		if !wanted.MatchString(p) {
 			in.Skipped++
@@ -142,6 +159,12 @@ func (in *Inputs) addFolder(root string) error {
 		return fmt.Errorf("cannot read the folder %s: %w", root, err)
 	}
 	return nil
+}
+
+// ours tells a data folder of Cairn's own, which is no input.
+func ours(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "lake", "_cairn.json"))
+	return err == nil
 }
 
 func (in *Inputs) addFile(p, name string, size int64) {
@@ -169,31 +192,54 @@ func (in *Inputs) addPrefix(ctx context.Context, url string) error {
 	return nil
 }
 
-// addStdin copies standard input to spool. Its digest is its name, so that
-// other input is never taken for input that was replayed before.
-func (in *Inputs) addStdin(stdin io.Reader, spool string) error {
+// addStream copies standard input or a pipe to spool. Its digest is its name,
+// so that other input is never taken for input that was replayed before.
+func (in *Inputs) addStream(ctx context.Context, p string, r io.Reader, spool string) error {
 	if err := os.MkdirAll(spool, 0o755); err != nil {
-		return fmt.Errorf("make room for standard input: %w", err)
+		return fmt.Errorf("make room for %s: %w", p, err)
 	}
-	f, err := os.CreateTemp(spool, "stdin-*")
+	f, err := os.CreateTemp(spool, "stream-*")
 	if err != nil {
-		return fmt.Errorf("make room for standard input: %w", err)
-	}
-	defer func() { _ = f.Close() }()
-	sum := sha256.New()
-	size, err := io.Copy(io.MultiWriter(f, sum), stdin)
-	if err != nil {
-		return fmt.Errorf("read standard input: %w", err)
+		return fmt.Errorf("make room for %s: %w", p, err)
 	}
 	name := f.Name()
-	in.append(File{Path: "-", Name: "stdin-" + hex.EncodeToString(sum.Sum(nil))[:32], Size: size,
-		open: func(context.Context) (io.ReadCloser, error) { return os.Open(name) }})
-	return nil
+	in.spooled = append(in.spooled, name)
+	sum := sha256.New()
+	type copied struct {
+		size int64
+		err  error
+	}
+	done := make(chan copied, 1)
+	go func() { // a read from a terminal or pipe cannot be interrupted
+		n, err := io.Copy(io.MultiWriter(f, sum), r)
+		done <- copied{n, errors.Join(err, f.Close())}
+	}()
+	select {
+	case c := <-done:
+		if c.err != nil {
+			return fmt.Errorf("read %s: %w", p, c.err)
+		}
+		in.append(File{Path: p, Name: "stream-" + hex.EncodeToString(sum.Sum(nil))[:32], Size: c.size,
+			open: func(context.Context) (io.ReadCloser, error) { return os.Open(name) }})
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("read %s: %w", p, errors.Join(context.Cause(ctx), os.Remove(name)))
+	}
+}
+
+// Close removes the copies of standard input and pipes.
+func (in *Inputs) Close() error {
+	var errs []error
+	for _, name := range in.spooled {
+		errs = append(errs, os.Remove(name))
+	}
+	in.spooled = nil
+	return errors.Join(errs...)
 }
 
 func (in *Inputs) append(f File) {
 	if m := delivered.FindStringSubmatch(path.Base(f.Name)); m != nil {
-		if t, err := time.Parse("20060102T1504Z", m[1]); err == nil {
+		if t, err := time.Parse("20060102T150405", m[1]+cmp.Or(m[2], "00")); err == nil {
 			f.Delivery, f.first = t, t
 		}
 	}

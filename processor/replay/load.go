@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/cairnstream/cairn/processor/cloudtrail"
@@ -101,7 +103,19 @@ func (l *loader) decode(ctx context.Context, d *cloudtrail.Decoder, i int, out c
 	if err != nil {
 		return unreadable(f, err)
 	}
+	if unpacked(payload) > wholeBytes {
+		return l.decodeChunks(ctx, d, i, bytes.NewReader(payload), out)
+	}
 	return send(ctx, out, piece{file: i, records: d.Decode(payload), last: true, cost: f.Size})
+}
+
+// unpacked is the size that a gzip file says it unpacks to, modulo 2³² (RFC
+// 1952, ISIZE); 0 for any other file.
+func unpacked(payload []byte) int64 {
+	if len(payload) < 18 || payload[0] != 0x1f || payload[1] != 0x8b {
+		return 0
+	}
+	return int64(binary.LittleEndian.Uint32(payload[len(payload)-4:]))
 }
 
 // decodeChunks reads a file that is too large for one piece. It is cut at line
@@ -118,9 +132,11 @@ func (l *loader) decodeChunks(ctx context.Context, d *cloudtrail.Decoder, i int,
 		if err != nil && !cutShort(err) {
 			return unreadable(f, err)
 		}
-		end := err != nil || len(chunk) < chunkBytes
-		if first && !end && !lines(chunk) {
-			chunk, err = readAll(chunk, io.LimitReader(in, cloudtrail.DefaultMaxBytes))
+		end := err != nil || len(chunk)-len(rest) < chunkBytes
+		if !end && (first && !lines(chunk) || bytes.IndexByte(chunk, '\n') < 0) {
+			if chunk, err = readAll(chunk, io.LimitReader(in, cloudtrail.DefaultMaxBytes)); len(chunk) >= cloudtrail.DefaultMaxBytes {
+				return fmt.Errorf("%s holds one JSON value or line of more than %d MiB: write one record a line, for example with jq -c '.Records[]', and replay that", f.Path, cloudtrail.DefaultMaxBytes>>20)
+			}
 			end = true
 		}
 		chunk, rest = cut(chunk, end)
@@ -190,5 +206,6 @@ func send(ctx context.Context, out chan<- piece, p piece) error {
 }
 
 func isGzip(err error) bool {
-	return errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum)
+	var corrupt flate.CorruptInputError
+	return errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || errors.As(err, &corrupt)
 }

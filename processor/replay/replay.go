@@ -53,6 +53,8 @@ type Result struct {
 	Resources int64           // not deleted at the end
 	Files     int             // files read in this run
 	Resumed   bool            // the data directory had a part of this input
+	// OtherRules tells that a part was judged by other rules than today's.
+	OtherRules bool
 }
 
 // Run replays inputs.
@@ -103,7 +105,11 @@ func run(ctx context.Context, fail context.CancelCauseFunc, cfg Config, in *Inpu
 	if err != nil {
 		return nil, err
 	}
-	return summarise(before, shards, files, from > 0 || before[0].In > 0)
+	resumed := false
+	for i := range before {
+		resumed = resumed || before[i].In > 0
+	}
+	return summarise(before, shards, files, resumed)
 }
 
 // feed sends the log, from file number from, to the shards.
@@ -257,6 +263,7 @@ func resumeAt(in *Inputs, shards []*processor.Shard) (int, error) {
 func summarise(before []manifest.Counts, shards []*processor.Shard, files int, resumed bool) (*Result, error) {
 	r := &Result{Files: files, Resumed: resumed}
 	for i, s := range shards {
+		r.OtherRules = r.OtherRules || s.OtherRules()
 		r.Total = r.Total.Plus(s.Counts())
 		r.Run = r.Run.Plus(s.Counts().Minus(before[i]))
 		n, err := s.Resources()

@@ -110,11 +110,15 @@ func (r *router) route(f *File, it processor.Item) {
 	}
 }
 
+// tooLate is an event time that no event has: one such record must not drag
+// the watermark to the end of days, behind which all others would be late.
+var tooLate = time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC)
+
 // arrive moves the arrival time: the delivery time in the file's name, else
 // the greatest event time so far.
 func (r *router) arrive(f *File, e *cloudtrail.Event) {
 	at := f.Delivery
-	if at.IsZero() && e != nil {
+	if at.IsZero() && e != nil && e.Time.Before(tooLate) {
 		at = e.Time
 	}
 	if at.After(r.arrival) {

@@ -40,13 +40,13 @@ type tagSource struct{ from, key, value *expr }
 
 // link is one `relate` or `unrelate`.
 type link struct {
-	kind, target     string
-	to               *Type // nil when the target is no resource
-	each, id         *expr
-	detail           []assign
-	replace, reverse bool
-	rules            string // "ingress" or "egress": the rules of the request
-	all              bool   // unrelate: every member of the kind and type
+	kind, target string
+	to           *Type // nil when the target is no resource
+	each, id     *expr
+	detail       []assign
+	replace      bool
+	rules        string // "ingress" or "egress": the rules of the request
+	all          bool   // unrelate: every member of the kind and type
 }
 
 // lesson is one `learn`.

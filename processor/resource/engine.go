@@ -133,7 +133,7 @@ func (r *run) change(en *entry, s *scope, raw string) {
 	c := Change{Key: key, Effect: en.effect, Version: s.at, EventName: r.name, EventSource: r.source, Actor: r.actor, Unresolved: bound(s.unknown)}
 	c.Alive = en.effect == Create || kind.Reused && en.effect != Delete
 	c.ARN = bound(cmp.Or(found.arn, en.arn.first(&inner)))
-	c.fill(en, &inner, r.catalogue)
+	c.fill(en, &inner)
 	r.teach(en, &inner, key)
 	if to := en.rename.first(&inner); to != "" {
 		r.rename(c, kind, to)

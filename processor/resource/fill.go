@@ -9,7 +9,7 @@ import (
 )
 
 // fill copies what the entry names, and nothing else.
-func (c *Change) fill(en *entry, s *scope, cat *Catalogue) {
+func (c *Change) fill(en *entry, s *scope) {
 	c.State = en.nextState(s)
 	for _, a := range en.set {
 		if v, ok := a.value(s); ok {

@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -183,7 +184,7 @@ func describe(want []expected) string {
 // testEvents makes the events of a test. What an event does not say comes from
 // base; what neither says is filled in, the same on each run.
 func testEvents(source fs.FS, dir string, base map[string]any, at string, steps []testStep) ([]*cloudtrail.Event, error) {
-	now, err := time.Parse(time.RFC3339, cmpOr(at, testStart))
+	now, err := time.Parse(time.RFC3339, cmp.Or(at, testStart))
 	if err != nil {
 		return nil, fmt.Errorf("at: %w", err)
 	}
@@ -197,7 +198,7 @@ func testEvents(source fs.FS, dir string, base map[string]any, at string, steps 
 			events = append(events, more...)
 			continue
 		}
-		pause, err := duration(cmpOr(s.Every, s.Advance))
+		pause, err := duration(cmp.Or(s.Every, s.Advance))
 		if err != nil {
 			return nil, err
 		}
@@ -286,11 +287,4 @@ func duration(text string) (time.Duration, error) {
 		d *= 24
 	}
 	return d, nil
-}
-
-func cmpOr(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
