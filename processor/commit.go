@@ -11,6 +11,7 @@ import (
 	"github.com/cairnstream/cairn/export"
 	"github.com/cairnstream/cairn/state"
 	"github.com/cairnstream/cairn/state/blob"
+	"github.com/cairnstream/cairn/state/key"
 	"github.com/cairnstream/cairn/state/manifest"
 )
 
@@ -112,6 +113,9 @@ func (c *commit) run(ctx context.Context) error {
 	if err := c.delta(ctx); err != nil {
 		return err
 	}
+	if err := c.compact(ctx); err != nil {
+		return err
+	}
 	if err := c.quarantine(ctx); err != nil {
 		return err
 	}
@@ -157,6 +161,26 @@ func (c *commit) delta(ctx context.Context) error {
 	}
 	c.next.Segments = append(slices.Clip(c.next.Segments), ref)
 	return nil
+}
+
+// compact merges segments when there are many, so that neither the manifest
+// nor a restore grows with the number of commits. What it replaces stays in the
+// store: somebody may be reading it.
+func (c *commit) compact(ctx context.Context) error {
+	oldest := key.Hour(c.next.Watermark.Add(-horizon))
+	expired := func(row []byte) bool {
+		hour, _, ok := key.ParseDedup(row)
+		return ok && hour < oldest
+	}
+	for {
+		done, err := state.Compact(ctx, c.shard.cfg.State, c.next, expired)
+		if err != nil || done == nil {
+			return err
+		}
+		if err := done.TakeIn(c.next); err != nil {
+			return err
+		}
+	}
 }
 
 // quarantine stages the pieces that could not be decoded.

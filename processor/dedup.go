@@ -56,13 +56,16 @@ func (d *dedup) add(hour int64, event key.EventID) bool {
 	return len(ids) > before
 }
 
-// load takes in a row of a former commit.
-func (d *dedup) load(row []byte) error {
+// load takes in a row of a former commit, if its hour is not behind the
+// horizon by now.
+func (d *dedup) load(row []byte, watermark time.Time) error {
 	hour, event, ok := key.ParseDedup(row)
 	if !ok {
 		return fmt.Errorf("state row %x is no event id", row)
 	}
-	d.add(hour, event)
+	if hour >= key.Hour(watermark.Add(-horizon)) {
+		d.add(hour, event)
+	}
 	return nil
 }
 

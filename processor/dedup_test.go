@@ -71,7 +71,7 @@ func restore(t *rapid.T, from, to *dedup) {
 		t.Fatal("rows are not in key order")
 	}
 	for _, row := range rows {
-		if err := to.load(row[:]); err != nil {
+		if err := to.load(row[:], noon); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -203,11 +203,10 @@ func (s *Shard) restoreIDs(ctx context.Context, m *manifest.Manifest) error {
 		if err != nil {
 			return fmt.Errorf("restore event ids: %w", err)
 		}
-		if err := s.ids.load(row.Key); err != nil {
+		if err := s.ids.load(row.Key, s.watermark); err != nil {
 			return err
 		}
 	}
-	s.ids.expire(s.watermark)
 	return nil
 }
 

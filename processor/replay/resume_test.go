@@ -150,3 +150,27 @@ func TestTheNumberOfShardsChangesNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestManyCommitsDoNotGrowTheManifest: segments are merged on the way, and
+// what a resumed replay restores from them is what it had.
+func TestManyCommitsDoNotGrowTheManifest(t *testing.T) {
+	dir := t.TempDir()
+	cfg := config(t, dir)
+	cfg.Shards, cfg.Shard.CommitRecords = 1, 7
+	want := leftBehind(t, dir, cfg, replay(t, cfg, sample(t)))
+	shards, err := processor.Manifests(t.Context(), cfg.Shard.State, "cairn")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := shards[0]; m.Ckpt < 300 || len(m.Segments) > 40 {
+		t.Errorf("%d segments after %d commits: at most base, 16 merged and 16 deltas are wanted", len(m.Segments), m.Ckpt)
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "local")); err != nil {
+		t.Fatal(err)
+	}
+	again := config(t, dir)
+	again.Shards, again.Shard.CommitRecords = 1, 7
+	if diff := cmp.Diff(want, leftBehind(t, dir, again, replay(t, again, sample(t)))); diff != "" {
+		t.Errorf("after a full restore (-before +after):\n%s", diff)
+	}
+}
