@@ -17,6 +17,9 @@ type ddlCmd struct {
 // Run prints the statements, ready to paste into the Athena console one by
 // one.
 func (c *ddlCmd) Run(e *env) error {
+	if !strings.HasPrefix(c.Lake, "s3://") {
+		return usageError{fmt.Errorf("--lake %s: Athena reads lakes on S3 only, write s3://bucket/prefix", c.Lake)}
+	}
 	statements, err := athena.Statements(athena.Options{LakeURL: c.Lake, Database: c.Database, From: c.From})
 	if err != nil {
 		return usageError{err}

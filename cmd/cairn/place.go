@@ -52,5 +52,5 @@ func (p place) reader(ctx context.Context) (place, blob.Store, error) {
 		s, err := at.openState(ctx)
 		return at, s, err
 	}
-	return p, nil, usageError{errors.New("nothing in " + p.stateURL() + " yet: run \"cairn replay\" first, or name the folder with --data")}
+	return p, nil, errors.New("nothing in " + p.stateURL() + " yet: run \"cairn replay\" first, or name the folder with --data")
 }

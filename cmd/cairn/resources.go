@@ -135,6 +135,9 @@ func (c *resourcesListCmd) print(e *env, rows []export.ResourceRow) error {
 		t.add(r.Type, r.ResourceID, name, r.State, r.AccountID, r.Region, value(r.Owner), stamp(r.CreatedTS), short(value(r.CreatedBy)))
 	}
 	t.print(e.out)
+	if len(rows) == 0 {
+		_, _ = fmt.Fprintln(e.out, "no resources match")
+	}
 	if more := len(rows) - len(shown); more > 0 {
 		_, _ = fmt.Fprintf(e.out, "… and %s more: --limit 0 shows all\n", count(int64(more)))
 	}

@@ -24,6 +24,10 @@ func (c *rulesCheckCmd) Run(e *env) error {
 	if err != nil {
 		return e.eachLine(err, "the rules have mistakes")
 	}
+	if report.Rules == 0 {
+		return fmt.Errorf("no rules in %s: a rule is a .yml or .pattern.json file whose name does not begin with _ (%d documents are for other log sources)",
+			strings.Join(c.Dirs, " "), len(report.Foreign))
+	}
 	if c.json() {
 		if err := printJSON(e.out, report); err != nil {
 			return err

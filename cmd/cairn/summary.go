@@ -20,8 +20,12 @@ func (c *replayCmd) print(e *env, at place, cfg replay.Config, result *replay.Re
 		return printJSON(e.out, r)
 	}
 	p := func(format string, args ...any) { _, _ = fmt.Fprintf(e.out, format, args...) }
-	p("Replayed %s of %s: %s events, %s of JSON, in %.1f s (%s events/s)\n", plural(int64(r.Files), "file"), cmp.Or(strings.Join(c.Paths, " "), "the bundled sample"),
-		count(r.Events), size(r.Bytes), r.ElapsedSeconds, count(int64(r.EventsPerSecond)))
+	if result.Resumed && result.Run.In == 0 {
+		p("Nothing new: all files were replayed before\n")
+	} else {
+		p("Replayed %s of %s: %s events, %s of JSON, in %.1f s (%s events/s)\n", plural(int64(r.Files), "file"), cmp.Or(strings.Join(c.Paths, " "), "the bundled sample"),
+			count(r.Events), size(r.Bytes), r.ElapsedSeconds, count(int64(r.EventsPerSecond)))
+	}
 	p("  %s duplicates, %s quarantined, %s control, %s late%s\n", count(r.Duplicates), count(r.Quarantined), count(r.Control), count(r.Late), skipped(r.SkippedFiles))
 	if result.Resumed {
 		p("  went on where an earlier replay of these files had ended; the lake now holds %s events\n", count(r.Totals.Events))
