@@ -26,6 +26,7 @@ var marks = []struct{ stage, function string }{
 	{"inventory", "processor.(*inventory)."},
 	{"identity", "processor/identity."},
 	{"dedup", "processor.(*dedup)."},
+	{"parquet", "export/columnar."},
 	{"parquet", "parquet-go."},
 	{"row log", "export/rowlog."},
 	{"export", "cairn/export."},
