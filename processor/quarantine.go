@@ -2,13 +2,17 @@ package processor
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/cairnstream/cairn/state/blob"
 )
 
 const (
@@ -19,9 +23,9 @@ const (
 	rawHead  = 64 << 10
 )
 
-// quarantined is one line of a quarantine object: a piece of input that could
+// Quarantined is one line of a quarantine object: a piece of input that could
 // not be decoded, with the reason and all that is needed to try again.
-type quarantined struct {
+type Quarantined struct {
 	Reason   string    `json:"reason"`
 	Error    string    `json:"error,omitempty"`
 	Shard    string    `json:"shard"`
@@ -44,7 +48,7 @@ type quarantine struct {
 // whole input file in memory.
 func (q *quarantine) add(shard string, it *Item) {
 	r := it.Reject
-	line := quarantined{Reason: r.Reason, Shard: shard, Sequence: it.Sequence, Ordinal: it.Ordinal,
+	line := Quarantined{Reason: r.Reason, Shard: shard, Sequence: it.Sequence, Ordinal: it.Ordinal,
 		Arrival: it.Arrival, Raw: r.Raw, Size: len(r.Raw)}
 	if r.Err != nil {
 		line.Error = r.Err.Error()
@@ -73,4 +77,52 @@ func (q *quarantine) take() ([]byte, error) {
 	packed := z.EncodeAll(q.lines.Bytes(), nil)
 	*q = quarantine{}
 	return packed, nil
+}
+
+// ReadQuarantine reads the published quarantine of a lake, in the order of
+// shards and checkpoints.
+func ReadQuarantine(ctx context.Context, lake blob.Store) iter.Seq2[Quarantined, error] {
+	return func(yield func(Quarantined, error) bool) {
+		for o, err := range lake.List(ctx, "_dlq/") {
+			if err != nil {
+				yield(Quarantined{}, fmt.Errorf("list the quarantine: %w", err))
+				return
+			}
+			lines, err := readLines(ctx, lake, o.Key)
+			if err != nil {
+				yield(Quarantined{}, fmt.Errorf("read %s: %w", o.Key, err))
+				return
+			}
+			for _, q := range lines {
+				if !yield(q, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func readLines(ctx context.Context, lake blob.Store, key string) ([]Quarantined, error) {
+	packed, _, err := lake.Get(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1))
+	if err != nil {
+		return nil, err
+	}
+	defer z.Close()
+	plain, err := z.DecodeAll(packed, nil)
+	if err != nil {
+		return nil, err
+	}
+	var lines []Quarantined
+	for line := range bytes.Lines(plain) {
+		var q Quarantined
+		if err := json.Unmarshal(line, &q); err != nil {
+			return nil, err
+		}
+		lines = append(lines, q)
+	}
+	return lines, nil
 }

@@ -3,13 +3,10 @@ package processor
 import (
 	"bytes"
 	"errors"
-	"strings"
 	"testing"
 
-	"github.com/go-json-experiment/json"
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/cairnstream/cairn/processor/cloudtrail"
+	"github.com/cairnstream/cairn/state/blob"
 )
 
 func TestQuarantineKeepsAllThatIsNeededToTryAgain(t *testing.T) {
@@ -23,7 +20,20 @@ func TestQuarantineKeepsAllThatIsNeededToTryAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := unpack(t, packed)
+	lake, err := blob.Open(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lake.Put(t.Context(), "_dlq/shardId-1-0000000001.ndjson.zst", packed); err != nil {
+		t.Fatal(err)
+	}
+	var got []Quarantined
+	for line, err := range ReadQuarantine(t.Context(), lake) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, line)
+	}
 	if len(got) != 2 {
 		t.Fatalf("%d lines for two pieces", len(got))
 	}
@@ -36,25 +46,4 @@ func TestQuarantineKeepsAllThatIsNeededToTryAgain(t *testing.T) {
 	if packed, err = q.take(); packed != nil || err != nil {
 		t.Errorf("a second take gave %d bytes, %v", len(packed), err)
 	}
-}
-
-func unpack(t *testing.T, packed []byte) (lines []quarantined) {
-	t.Helper()
-	z, err := zstd.NewReader(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer z.Close()
-	plain, err := z.DecodeAll(packed, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(plain)) {
-		var q quarantined
-		if err := json.Unmarshal([]byte(line), &q); err != nil {
-			t.Fatal(err)
-		}
-		lines = append(lines, q)
-	}
-	return lines
 }

@@ -45,6 +45,8 @@ type cli struct {
 	Findings  findingsCmd  `cmd:"" help:"List the findings in the lake."`
 	Resources resourcesCmd `cmd:"" help:"Show the inventory, now or as of a time."`
 	Rules     rulesCmd     `cmd:"" help:"Check, list and test detection rules."`
+	State     stateCmd     `cmd:"" help:"Show and verify the state, for operators."`
+	DLQ       dlqCmd       `cmd:"" name:"dlq" help:"Show what could not be decoded."`
 	DDL       ddlCmd       `cmd:"" name:"ddl" help:"Print Athena tables and views for the lake."`
 	Bench     benchCmd     `cmd:"" help:"Measure, and print one JSON report."`
 	Version   versionCmd   `cmd:"" help:"Print version, Go version and format versions."`
