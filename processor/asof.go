@@ -28,7 +28,7 @@ func InventoryRows(ctx context.Context, store blob.Store, app string, catalogue 
 		}
 		fold.merge(k.Key, k.Record, k.Manifest.Shard)
 	}
-	return fold.rows(catalogue, ceilHour(newest), watermark), nil
+	return fold.rows(catalogue, NextHour(newest), watermark), nil
 }
 
 // InventoryAsOf folds the changelog of a lake up to a time. It is the law of
@@ -141,13 +141,4 @@ func deref(s *string) string {
 		return ""
 	}
 	return *s
-}
-
-// ceilHour is the first full hour at or after t.
-func ceilHour(t time.Time) time.Time {
-	h := t.Truncate(time.Hour)
-	if h.Before(t) {
-		h = h.Add(time.Hour)
-	}
-	return h
 }

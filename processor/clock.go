@@ -26,13 +26,22 @@ func day(t, arrival time.Time) string {
 	return t.Format(time.DateOnly)
 }
 
+// NextHour is the first full hour at or after t: the time of the last snapshot
+// of a replay.
+func NextHour(t time.Time) time.Time {
+	hour := t.Truncate(time.Hour)
+	if hour.Before(t) {
+		return hour.Add(time.Hour)
+	}
+	return hour
+}
+
 // snapshotName is the partition of a snapshot.
 func snapshotName(t time.Time) string { return t.Format("2006-01-02T15-04") }
 
 // span is what happened between two commits.
 type span struct {
 	records             int64
-	late                int64
 	firstEvent, event   time.Time
 	firstArrive, arrive time.Time
 }

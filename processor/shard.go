@@ -173,7 +173,6 @@ func (s *Shard) saw(e *cloudtrail.Event, arrival time.Time) {
 	s.since.saw(e.Time, arrival)
 	if e.Time.Before(s.watermark) {
 		s.counts.Late++
-		s.since.late++
 	}
 	s.counts.Bytes += int64(len(e.Raw))
 }

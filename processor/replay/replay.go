@@ -171,10 +171,7 @@ func finish(ctx context.Context, shards []*processor.Shard) error {
 			newest = t
 		}
 	}
-	at := newest.Truncate(time.Hour)
-	if at.Before(newest) {
-		at = at.Add(time.Hour)
-	}
+	at := processor.NextHour(newest)
 	return each(shards, func(s *processor.Shard) error { return s.Finish(ctx, at) })
 }
 
