@@ -30,8 +30,6 @@ type inventory struct {
 	// that snapshot, so the record as it was is kept beside (P rows) until the
 	// snapshot was taken.
 	boundary time.Time
-
-	unidentified int64 // changes in which no catalogue entry found an id
 }
 
 // apply brings the inventory up to an event and makes the rows that tell of
@@ -43,7 +41,6 @@ func (v *inventory) apply(e *cloudtrail.Event, p *place, rows *export.Buffer) ([
 	if v.err != nil {
 		return nil, v.err
 	}
-	v.unidentified += int64(effects.Unidentified)
 	for _, l := range effects.Learned {
 		if err := v.learn(l); err != nil {
 			return nil, err

@@ -25,10 +25,8 @@ func Verify(ctx context.Context, store blob.Store, m *manifest.Manifest) error {
 		return err
 	}
 	if m.StateHash != nil && (t.Rows != m.StateRows || t.Hash != uint64(*m.StateHash)) {
-		return fmt.Errorf("shard %s: %d rows with hash %016x in the segments, %d with %s in the manifest",
-			m.Shard, t.Rows, t.Hash, m.StateRows, hexHash(*m.StateHash))
+		return fmt.Errorf("shard %s: %d rows with hash %016x in the segments, %d with %016x in the manifest",
+			m.Shard, t.Rows, t.Hash, m.StateRows, uint64(*m.StateHash))
 	}
 	return nil
 }
-
-func hexHash(h manifest.Hash) string { return fmt.Sprintf("%016x", uint64(h)) }

@@ -20,15 +20,6 @@ var sample embed.FS
 // README.md tells what happens in it.
 func Sample() fs.FS { return below("sample/logs") }
 
-// SampleLabels is the content of the sample's labels.tsv, the records that belong to the intrusion.
-func SampleLabels() ([]byte, error) {
-	b, err := sample.ReadFile("sample/labels.tsv")
-	if err != nil {
-		return nil, fmt.Errorf("gen: %w", err)
-	}
-	return b, nil
-}
-
 // below is fs.Sub for a constant name, which cannot fail.
 func below(dir string) fs.FS {
 	sub, err := fs.Sub(sample, dir)

@@ -144,8 +144,8 @@ func (c *replayCmd) config(e *env, at place) (replay.Config, error) {
 
 // thrift makes the collector run at half of its usual growth, unless the
 // environment says otherwise: the largest part of the heap is buffers without
-// pointers, which cost it nothing, so this saves a sixth of the peak memory for
-// about a fiftieth of the CPU time.
+// pointers, which cost it nothing. The peak fell by an eighth to a quarter, and
+// the CPU time rose by no more than runs differ (bench/RESULTS.md).
 func thrift() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(50)

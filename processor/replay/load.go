@@ -126,6 +126,7 @@ func (l *loader) decodeChunks(ctx context.Context, d *cloudtrail.Decoder, i int,
 	f := &l.files[i]
 	in := bufio.NewReaderSize(plain(r), 1<<20)
 	var rest []byte
+	whole := false // one value, not a line each
 	for first := true; ; first = false {
 		chunk := append(make([]byte, 0, chunkBytes+len(rest)), rest...)
 		chunk, err := readAll(chunk, io.LimitReader(in, chunkBytes))
@@ -133,11 +134,13 @@ func (l *loader) decodeChunks(ctx context.Context, d *cloudtrail.Decoder, i int,
 			return unreadable(f, err)
 		}
 		end := err != nil || len(chunk)-len(rest) < chunkBytes
-		if !end && (first && !lines(chunk) || bytes.IndexByte(chunk, '\n') < 0) {
-			if chunk, err = readAll(chunk, io.LimitReader(in, cloudtrail.DefaultMaxBytes)); len(chunk) >= cloudtrail.DefaultMaxBytes {
-				return fmt.Errorf("%s holds one JSON value or line of more than %d MiB: write one record a line, for example with jq -c '.Records[]', and replay that", f.Path, cloudtrail.DefaultMaxBytes>>20)
-			}
-			end = true
+		if len(chunk) >= cloudtrail.DefaultMaxBytes {
+			return fmt.Errorf("%s holds one JSON value or line of more than %d MiB: write one record a line, for example with jq -c '.Records[]', and replay that", f.Path, cloudtrail.DefaultMaxBytes>>20)
+		}
+		whole = whole || first && !lines(chunk)
+		if !end && (whole || bytes.IndexByte(chunk, '\n') < 0) {
+			rest = chunk // a value that goes on
+			continue
 		}
 		chunk, rest = cut(chunk, end)
 		records := d.Decode(chunk)
