@@ -87,9 +87,23 @@ func (m *Manifest) Clone() *Manifest {
 	for i := range c.RowLogs {
 		c.RowLogs[i].Tables = cloneMap(c.RowLogs[i].Tables)
 	}
+	c.Open = m.Open.clone()
+	if m.Rolling != nil {
+		c.Rolling = new(m.Rolling.clone())
+	}
+	c.Reports = clone(m.Reports)
+	for i := range c.Reports {
+		c.Reports[i].Extent = c.Reports[i].Extent.clone()
+		c.Reports[i].Files = clone(c.Reports[i].Files)
+	}
 	c.Snapshots = clone(m.Snapshots)
 	for i := range c.Snapshots {
 		c.Snapshots[i].Due = clone(c.Snapshots[i].Due)
 	}
 	return &c
+}
+
+func (e Extent) clone() Extent {
+	e.From, e.Gaps = clone(e.From), clone(e.Gaps)
+	return e
 }

@@ -61,6 +61,12 @@ type Manifest struct {
 	Cut     map[string]Mark `json:"cut,omitempty"`    // table: a roll is due up to here
 	Rolled  map[string]Mark `json:"rolled,omitempty"` // table: rows up to here are in files
 	Pending []Pending       `json:"pending,omitempty"`
+	// Open is what was done since the last cut, Rolling what lies between the
+	// last two cuts while Cut is above Rolled, and Reports tells of rolls whose
+	// row in the table progress is in no file yet.
+	Open    Extent   `json:"open,omitzero"`
+	Rolling *Extent  `json:"rolling,omitempty"`
+	Reports []Report `json:"reports,omitempty"`
 
 	Snapshots []Snapshots `json:"snapshots,omitempty"`
 	Gaps      []Gap       `json:"gaps,omitempty"`
@@ -129,6 +135,45 @@ type RowLog struct {
 type TableSize struct {
 	Rows  int64 `json:"rows"`
 	Bytes int64 `json:"bytes"` // before compression
+}
+
+// Extent is what a shard did between two cuts. Sequence numbers are decimal,
+// empty and zero values mean that there was nothing.
+type Extent struct {
+	First  string    `json:"first,omitempty"` // first and last record
+	Last   string    `json:"last,omitempty"`
+	From   []Reach   `json:"from,omitempty"` // where the watermark began
+	To     time.Time `json:"to,omitzero"`    // where it ended
+	Counts Counts    `json:"counts,omitzero"`
+
+	FirstEvent   time.Time `json:"firstEvent,omitzero"`
+	LastEvent    time.Time `json:"lastEvent,omitzero"`
+	FirstArrival time.Time `json:"firstArrival,omitzero"`
+	LastArrival  time.Time `json:"lastArrival,omitzero"`
+
+	Gaps  []Gap     `json:"gaps,omitempty"`
+	Since time.Time `json:"since,omitzero"` // when its first row was committed, by the owner's clock
+}
+
+// Reach is a watermark and the part of the whole hash range that had it: a
+// merged shard begins with one for each of its parents.
+type Reach struct {
+	Share     float64   `json:"share"`
+	Watermark time.Time `json:"watermark,omitzero"`
+}
+
+// Report is a roll of one table, or a snapshot, that the table progress has to
+// tell of.
+type Report struct {
+	Table    string   `json:"table"`
+	Snapshot string   `json:"snapshot,omitempty"`
+	Share    float64  `json:"share,omitempty"` // of a snapshot that is a part of the shard's
+	Ckpt     int64    `json:"ckpt"`
+	Epoch    int64    `json:"epoch"`
+	Extent   Extent   `json:"extent"`
+	Rows     int64    `json:"rows"`
+	Bytes    int64    `json:"bytes"`
+	Files    []string `json:"files,omitempty"`
 }
 
 // Mark is a place in the sequence of checkpoints, and the measured size of a
