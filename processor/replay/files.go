@@ -280,8 +280,9 @@ func (in *Inputs) digest() {
 	}
 }
 
-// accountOf is the account in a file's name, for records that name none.
-func accountOf(name string) string {
+// AccountOf is the account in a file's name or key, for records that name none;
+// "" without one.
+func AccountOf(name string) string {
 	if m := account.FindStringSubmatch(name); m != nil {
 		return m[1]
 	}

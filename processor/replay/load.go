@@ -32,7 +32,8 @@ const (
 type piece struct {
 	file    int
 	records cloudtrail.Records
-	last    bool // of its file
+	last    bool  // of its file
+	err     error // why the file, or the rest of it, could not be read; then it is the last
 	cost    int64
 }
 
@@ -44,8 +45,9 @@ type loader struct {
 	room  *budget
 }
 
-// load starts the loader at file number from. Errors end it through fail.
-func load(ctx context.Context, files []File, from, workers int, fail func(error)) *loader {
+// load starts the loader at file number from. It goes on behind a file that
+// cannot be read, unless the caller ends ctx.
+func load(ctx context.Context, files []File, from, workers int) *loader {
 	l := &loader{files: files, order: make(chan chan piece, 4*workers), room: newBudget(aheadBytes)}
 	type job struct {
 		file int
@@ -57,7 +59,7 @@ func load(ctx context.Context, files []File, from, workers int, fail func(error)
 			var d cloudtrail.Decoder
 			for j := range jobs {
 				if err := l.decode(ctx, &d, j.file, j.out); err != nil {
-					fail(err)
+					_ = send(ctx, j.out, piece{file: j.file, last: true, err: err, cost: files[j.file].Size}) // fails with ctx only
 				}
 				close(j.out)
 			}

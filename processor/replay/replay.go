@@ -91,7 +91,7 @@ func run(ctx context.Context, fail context.CancelCauseFunc, cfg Config, in *Inpu
 			}
 		})
 	}
-	files, err := feed(ctx, fail, cfg, in, r, from)
+	files, err := feed(ctx, cfg, in, r, from)
 	for i := range r.lanes {
 		close(r.lanes[i].batches)
 	}
@@ -113,12 +113,12 @@ func run(ctx context.Context, fail context.CancelCauseFunc, cfg Config, in *Inpu
 }
 
 // feed sends the log, from file number from, to the shards.
-func feed(ctx context.Context, fail context.CancelCauseFunc, cfg Config, in *Inputs, r *router, from int) (files int, err error) {
+func feed(ctx context.Context, cfg Config, in *Inputs, r *router, from int) (files int, err error) {
 	workers := cfg.Decoders
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	l := load(ctx, in.Files, from, workers, fail)
+	l := load(ctx, in.Files, from, workers)
 	var done Progress
 	for _, f := range in.Files[:from] {
 		done.Bytes += f.Size
@@ -126,6 +126,9 @@ func feed(ctx context.Context, fail context.CancelCauseFunc, cfg Config, in *Inp
 	done.Files = from
 	for out := range l.order {
 		for p := range out {
+			if p.err != nil {
+				return done.Files - from, p.err
+			}
 			if err := r.add(ctx, &p); err != nil {
 				return done.Files - from, err
 			}

@@ -167,7 +167,7 @@ func (r *router) key(f *File, e *cloudtrail.Event) route {
 		id = e.Account()
 	}
 	if id == "" {
-		id = accountOf(f.Name)
+		id = AccountOf(f.Name)
 	}
 	to, ok := r.keys[id]
 	if !ok {
