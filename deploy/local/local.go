@@ -1,6 +1,7 @@
 // Package local lets tests check Cairn's output with programs that share no code with it: two other readers of Parquet,
-// an SQL engine and the grammars of Hive and Trino. They are npm packages, pinned in package.json beside this file and
-// installed into node_modules on first use. The scripts that drive them stand here too, each with its use at its top.
+// an SQL engine and the grammars of Hive and Trino. And it starts emulators of the services that Cairn talks to: Kinesis,
+// DynamoDB, SQS and SNS; see Start. They are npm packages, pinned in package.json beside this file and installed into
+// node_modules on first use. The scripts that drive them stand here too, each with its use at its top.
 //
 // Only tests import this package. They need node (20 or later) and npm; with -short they skip.
 package local

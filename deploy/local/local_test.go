@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -241,9 +242,18 @@ func TestLockFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, word := range []string{"http", "resolved"} {
-		if strings.Contains(string(data), word) {
-			t.Errorf("package-lock.json holds %q: make it with the .npmrc beside it", word)
+	var lock struct {
+		Packages map[string]map[string]any
+	}
+	if err := json.Unmarshal(data, &lock); err != nil || len(lock.Packages) < 10 {
+		t.Fatalf("%d packages, %v", len(lock.Packages), err)
+	}
+	for name, p := range lock.Packages {
+		if from, has := p["resolved"]; has {
+			t.Errorf("%s comes from %v: make package-lock.json with the .npmrc beside it", name, from)
 		}
+	}
+	if strings.Contains(string(data), "registry.") {
+		t.Error("package-lock.json names a registry")
 	}
 }
