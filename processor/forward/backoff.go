@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -92,4 +93,10 @@ func pack(piece []byte) ([]byte, error) {
 		return nil, fmt.Errorf("compress a piece: %w", err)
 	}
 	return out.Bytes(), nil
+}
+
+// denied tells an answer that the caller has no right to the call.
+func denied(err error) bool {
+	var api smithy.APIError
+	return errors.As(err, &api) && strings.HasPrefix(api.ErrorCode(), "AccessDenied")
 }

@@ -153,6 +153,7 @@ func (f *Forwarder) lost(p Problem, err error) error {
 		return err
 	}
 	f.counts.Lost++
+	f.stream.log.Error("a piece cannot be put on the stream", "file", p.File, "record", p.Record, "bytes", p.Size, "error", err)
 	if len(f.Problems) < maxProblems {
 		p.Reason = err.Error()
 		f.Problems = append(f.Problems, p)
