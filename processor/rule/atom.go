@@ -23,14 +23,19 @@ type test interface {
 }
 
 // holds evaluates the atom for an event.
-func (a *atom) holds(e *cloudtrail.Event) bool {
+func (a *atom) holds(v *view) bool {
+	if t, ok := a.test.(*sameAs); ok {
+		return a.same(v, t)
+	}
+	if a.path.from != fromRecord {
+		return a.holdsDerived(v)
+	}
+	e := v.Event
 	switch t := a.test.(type) {
 	case isNull:
 		return a.absent(e)
 	case keyExists:
 		return a.path.exists(e) == bool(t)
-	case *sameAs:
-		return a.same(e, t)
 	}
 	if a.path.keyword {
 		return searchObject(a.test, e.Tree())
@@ -45,6 +50,23 @@ func (a *atom) holds(e *cloudtrail.Event) bool {
 		found = judge(a.test, v)
 		return !found
 	})
+	return found
+}
+
+// holdsDerived evaluates the atom for a field that stands in no record.
+func (a *atom) holdsDerived(v *view) bool {
+	found, any := false, false
+	a.path.derived(v, func(text string) bool {
+		any = true
+		found = a.test.scalar(text, false)
+		return !found
+	})
+	switch t := a.test.(type) {
+	case isNull:
+		return !any
+	case keyExists:
+		return any == bool(t)
+	}
 	return found
 }
 
@@ -94,10 +116,10 @@ func (a *atom) absent(e *cloudtrail.Event) bool {
 
 // same tells whether a member at one path stands in the relation to a member
 // at the other.
-func (a *atom) same(e *cloudtrail.Event, t *sameAs) bool {
+func (a *atom) same(v *view, t *sameAs) bool {
 	found := false
-	scalars(&a.path, e, func(left string, leftNumber bool) bool {
-		scalars(&t.other, e, func(right string, rightNumber bool) bool {
+	scalars(&a.path, v, func(left string, leftNumber bool) bool {
+		scalars(&t.other, v, func(right string, rightNumber bool) bool {
 			found = t.relation(left, right, leftNumber || rightNumber)
 			return !found
 		})
@@ -106,7 +128,14 @@ func (a *atom) same(e *cloudtrail.Event, t *sameAs) bool {
 	return found
 }
 
-func scalars(p *member, e *cloudtrail.Event, yield func(text string, number bool) bool) {
+// scalars calls yield for the texts, numbers and booleans at a path until one
+// call returns false.
+func scalars(p *member, in *view, yield func(text string, number bool) bool) {
+	if p.from != fromRecord {
+		p.derived(in, func(text string) bool { return yield(text, false) })
+		return
+	}
+	e := in.Event
 	if p.scalar {
 		if text, ok := e.Text(p.field); ok {
 			yield(text, e.FieldKind(p.field) == '0')

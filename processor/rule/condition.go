@@ -10,10 +10,7 @@ import (
 //	item = name | "(" expr ")" | ("1" | "any" | "all") "of" ("them" | pattern)
 func (d *detection) condition(n *node) *expr {
 	if before, after, ok := strings.Cut(n.text, "|"); ok {
-		if strings.HasPrefix(strings.TrimSpace(after), "near") {
-			return d.fail(n, "near is the old form of a sequence, and needs a timespan: write a temporal correlation with one (this version does not evaluate correlations yet)")
-		}
-		return d.fail(n, "%q is the old form of a count: write a correlation rule over %q instead, with type event_count or value_count and a timespan (this version does not evaluate correlations yet)",
+		return d.fail(n, "%q is the old form of a correlation, and stands alone in a condition: write a correlation rule over %q instead, with a timespan",
 			strings.TrimSpace("| "+strings.TrimSpace(after)), strings.TrimSpace(before))
 	}
 	p := &conditionParser{d: d, at: n, words: conditionWords(n.text)}
@@ -97,9 +94,6 @@ func (p *conditionParser) item() *expr {
 	if len(p.words) > 0 && strings.EqualFold(p.words[0], "of") {
 		p.words = p.words[1:]
 		return p.of(word)
-	}
-	if strings.EqualFold(word, "near") {
-		return p.fail("near is the old form of a sequence: write a temporal correlation with a timespan (this version does not evaluate correlations yet)")
 	}
 	x, ok := p.d.named[word]
 	if !ok {

@@ -10,6 +10,7 @@ import (
 type detection struct {
 	file     string
 	lists    map[string][]string
+	scope    scope
 	named    map[string]*expr
 	order    []string
 	used     map[string]bool
@@ -28,18 +29,8 @@ func (d *detection) compile(n *node) *expr {
 	if n == nil || n.kind != nodeMap {
 		return nil
 	}
-	d.named, d.used = map[string]*expr{}, map[string]bool{}
 	condition := n.get("condition")
-	if timeframe := n.get("timeframe"); timeframe != nil && !strings.Contains(n.str("condition"), "|") {
-		d.fail(timeframe, "timeframe is the old form of a sequence: write a temporal correlation over the selections instead, with a timespan (this version does not evaluate correlations yet)")
-	}
-	for i, k := range n.keys {
-		if k.text == "condition" || k.text == "timeframe" {
-			continue
-		}
-		d.named[k.text] = d.identifier(n.items[i])
-		d.order = append(d.order, k.text)
-	}
+	d.identifiers(n)
 	if condition == nil {
 		return d.fail(n, "detection has no condition: write, for example, condition: selection")
 	}
@@ -50,12 +41,28 @@ func (d *detection) compile(n *node) *expr {
 		}
 		alternatives = append(alternatives, d.condition(c))
 	}
+	return or(alternatives...)
+}
+
+// identifiers compiles the named parts of a detection.
+func (d *detection) identifiers(n *node) {
+	d.named, d.used = map[string]*expr{}, map[string]bool{}
+	for i, k := range n.keys {
+		if k.text == "condition" || k.text == "timeframe" {
+			continue
+		}
+		d.named[k.text] = d.identifier(n.items[i])
+		d.order = append(d.order, k.text)
+	}
+}
+
+// unused warns of parts that no condition names.
+func (d *detection) unused() {
 	for _, name := range d.order {
 		if !d.used[name] {
 			d.warnings = append(d.warnings, fmt.Sprintf("no condition uses %q", name))
 		}
 	}
-	return or(alternatives...)
 }
 
 // identifier compiles one named part: a map is "and", a list of maps "or",
@@ -95,15 +102,14 @@ func (d *detection) keyword(n *node) *expr {
 	if n.text == "" {
 		return d.fail(n, "an empty key word matches everything: remove it")
 	}
+	if d.scope != overEvents {
+		return d.fail(n, "key words search records: name a field of the resource, such as resource.type")
+	}
 	p := newPattern(squeeze(star+unescape(n.text)+star), false)
 	return leaf(member{text: "*", keyword: true}, &textTest{p, true}, "text"+p.key())
 }
 
 const star = "\xfe"
-
-// derived are first steps of fields that stand in no record. A rule over them
-// would load and never fire.
-var derived = map[string]bool{"actor": true, "account": true, "resource": true}
 
 // field compiles one line of a selection: a path with modifiers, and values.
 func (d *detection) field(k, v *node) *expr {
@@ -116,13 +122,8 @@ func (d *detection) field(k, v *node) *expr {
 		return d.keywords(k, v, m)
 	}
 	p := bindPath(name)
-	for _, step := range p.steps {
-		if step == "" || allDigits(step) {
-			return d.fail(k, "the path %q has the step %q: a path goes through arrays by itself, leave numbers and empty steps out", name, step)
-		}
-	}
-	if derived[p.steps[0]] {
-		return d.fail(k, "%s is not known to rules of this version: use the fields of the record, such as userIdentity.arn", name)
+	if text := badPath(name, d.scope); text != "" {
+		return d.fail(k, "%s", text)
 	}
 	values := v.list()
 	if v.kind == nodeList && len(values) == 0 {

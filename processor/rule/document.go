@@ -1,6 +1,8 @@
 package rule
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"path"
 	"slices"
@@ -31,11 +33,8 @@ var topKeys = []string{"title", "id", "name", "status", "description", "author",
 	"falsepositives", "fields", "logsource", "detection", "pattern", "cairn", "date", "modified", "related", "taxonomy",
 	"correlation", "filter", "scope", "simulation", "regression_tests_path"}
 
-// later are the keys of `cairn` that belong to kinds of rules which this
-// version does not evaluate.
-var later = []string{"first_seen", "baseline", "asset", "window", "evaluate", "lateness"}
-
-// rule compiles the document; what is wrong stands in problems.
+// rule reads the document; what is wrong stands in problems. What refers to
+// other rules stays in the draft until all are read.
 func (d *document) rule() *Rule {
 	n := d.node
 	if n.kind != nodeMap {
@@ -43,21 +42,55 @@ func (d *document) rule() *Rule {
 		return nil
 	}
 	d.checkTop()
-	switch {
-	case n.get("correlation") != nil:
-		d.fail(n.get("correlation"), "correlation rules are not evaluated by this version: leave the document out, or put it into a folder whose name begins with _")
-		return nil
-	case n.get("filter") != nil:
-		d.fail(n.get("filter"), "filters are not evaluated by this version: write the exception into the rule as \"and not …\"")
+	bodies := d.bodies()
+	if len(bodies) > 1 {
+		d.fail(bodies[1], "a document is one of detection, pattern, correlation and filter: write a document for each, with --- between")
 		return nil
 	}
-	if d.foreign = foreignSource(n.get("logsource")); d.foreign != "" {
+	correlation, filter := n.get("correlation"), n.get("filter")
+	if d.foreign = foreignSource(n.get("logsource")); d.foreign != "" && correlation == nil {
 		return nil
 	}
 	r := d.header()
+	switch {
+	case correlation != nil:
+		r.Kind = KindCorrelation
+		d.correlation(r, correlation)
+	case filter != nil:
+		d.filter(r, filter)
+		return r
+	default:
+		d.detect(r)
+		if r.draft.converted != nil {
+			d.correlation(r, r.draft.converted)
+		}
+	}
 	d.vendor(r, n.get("cairn"))
-	d.detect(r)
+	d.raiseWhen(r)
+	if r.draft.detection != nil {
+		r.draft.detection.unused()
+		d.take(r.draft.detection)
+	}
 	return r
+}
+
+// bodies are the keys of which a document has one.
+func (d *document) bodies() (out []*node) {
+	for _, k := range d.node.keys {
+		if k.text == "detection" || k.text == "pattern" || k.text == "correlation" || k.text == "filter" {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// take takes over what the compilation of a detection has to say.
+func (d *document) take(c *detection) {
+	d.problems = append(d.problems, c.problems...)
+	for _, w := range c.warnings {
+		d.warn(d.node, "%s", w)
+	}
+	c.problems, c.warnings = nil, nil
 }
 
 func (d *document) checkTop() {
@@ -73,16 +106,23 @@ func (d *document) checkTop() {
 	}
 }
 
-// foreignSource says why a log source is not CloudTrail, "" if it is.
+// foreignSource says why a log source is not one of ours, "" if it is.
 func foreignSource(n *node) string {
 	product, service, category := n.str("product"), n.str("service"), n.str("category")
 	switch {
 	case n == nil:
-		return "" // a bare EventBridge pattern
+		return "" // a bare EventBridge pattern, or a correlation
 	case product == "aws" && (service == "cloudtrail" || service == "health") && category == "":
+		return ""
+	case overState(n):
 		return ""
 	}
 	return fmt.Sprintf("log source product %q, category %q, service %q", product, category, service)
+}
+
+// overState tells whether the log source is the state of resources.
+func overState(n *node) bool {
+	return n.str("product") == "cairn" && n.str("category") == "resource"
 }
 
 func (d *document) header() *Rule {
@@ -91,16 +131,18 @@ func (d *document) header() *Rule {
 		ID: n.str("id"), Name: n.str("name"), Title: n.str("title"), Description: strings.TrimSpace(n.str("description")),
 		Status: n.str("status"), Author: n.str("author"), License: n.str("license"), Level: Medium,
 		Tags: n.strs("tags"), References: n.strs("references"), FalsePositives: n.strs("falsepositives"), Fields: n.strs("fields"),
-		Origin: Origin{File: d.file, Line: n.line},
+		Origin: Origin{File: d.file, Line: n.line}, draft: &draft{doc: d},
 	}
 	if r.Title == "" {
 		d.fail(n, "a rule needs a title")
 	}
+	if r.ID == "" {
+		sum := sha256.Sum256([]byte(r.Title))
+		r.ID = hex.EncodeToString(sum[:16])
+		d.warn(n, "no id; %s was made from the title and changes with it", r.ID)
+	}
 	if level := n.get("level"); level != nil {
-		var ok bool
-		if r.Level, ok = parseLevel(level.text); !ok {
-			d.fail(level, "unknown level %q: known are %s", level.text, strings.Join(levelNames[:], ", "))
-		}
+		d.level(r, level)
 	}
 	if r.Status == "deprecated" || r.Status == "experimental" {
 		d.warn(n, "%s is %s", r.Title, r.Status)
@@ -108,76 +150,37 @@ func (d *document) header() *Rule {
 	return r
 }
 
-// vendor reads the key that Sigma leaves to each program.
-func (d *document) vendor(r *Rule, n *node) {
-	if n == nil {
-		return
-	}
-	if n.kind != nodeMap {
-		d.fail(n, "cairn is a map")
-		return
-	}
-	for i, k := range n.keys {
-		v := n.items[i]
-		switch {
-		case k.text == "runbook":
-			r.Runbook = v.text
-		case k.text == "staging":
-			r.Staged = v.text == "true"
-			if v.kind != nodeBool {
-				d.fail(v, "staging is true or false")
-			}
-		case k.text == "severity":
-			d.severity(r, v)
-		case k.text == "suppress" || k.text == "tests":
-			// how often an alert is sent, and where its tests are, is not for the matcher
-		case slices.Contains(later, k.text):
-			d.fail(k, "cairn: %s is not evaluated by this version: leave the rule out, or put it into a folder whose name begins with _", k.text)
-		default:
-			d.fail(k, "unknown key %q in cairn; known are runbook, severity, staging, suppress, tests", k.text)
-		}
-	}
-}
-
-// severity is the organisation's own view of the level.
-func (d *document) severity(r *Rule, v *node) {
-	word := v
-	if v.kind == nodeMap {
-		if raise := v.get("raise_when"); raise != nil {
-			d.fail(raise, "raise_when is not evaluated by this version: write two rules")
-		}
-		if word = v.get("is"); word == nil {
-			return
-		}
-	}
-	level, ok := parseLevel(word.text)
-	if !ok {
-		d.fail(word, "unknown level %q: known are %s", word.text, strings.Join(levelNames[:], ", "))
-	}
-	r.Level = level
-}
-
+// detect compiles what decides about single events, or about resources.
 func (d *document) detect(r *Rule) {
 	body, pattern := d.node.get("detection"), d.node.get("pattern")
 	c := &detection{file: d.file, lists: d.lists}
+	r.draft.detection = c
+	if overState(d.node.get("logsource")) {
+		c.scope, r.Kind, r.overResources, r.occasions = overResources, KindResource, true, OnChange
+	}
 	switch {
-	case body != nil && pattern != nil:
-		d.fail(pattern, "a rule has a detection or a pattern, not both")
-		return
+	case pattern != nil && r.overResources:
+		d.fail(pattern, "a pattern is for events: write a detection over resource.*")
 	case pattern != nil:
 		r.when, r.pattern = c.eventPattern(pattern), true
 	case body == nil || body.kind != nodeMap:
 		d.fail(d.node, "a rule needs a detection with at least one selection and a condition")
-		return
+	case d.old(r, c, body):
 	default:
 		r.when = c.compile(body)
 	}
-	d.problems = append(d.problems, c.problems...)
-	for _, w := range c.warnings {
-		d.warn(d.node, "%s", w)
-	}
-	if len(d.problems) == 0 {
-		r.Version = version(r.when)
+}
+
+// raiseWhen compiles the condition that raises the level, over the parts of the
+// rule's detection.
+func (d *document) raiseWhen(r *Rule) {
+	n, c := r.draft.raise, r.draft.detection
+	switch {
+	case n == nil:
+	case c == nil || c.named == nil:
+		d.fail(n, "raise_when names parts of a detection, which this rule does not have: write the level")
+	default:
+		r.raise = c.condition(n)
 	}
 }
 

@@ -1,8 +1,6 @@
 package rule
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -30,17 +28,25 @@ func Load(opts Options, sources ...fs.FS) (*Set, *Report, error) {
 		l.source = i
 		l.folder(source)
 	}
+	l.resolve()
+	l.harvest()
 	if len(l.problems) > 0 {
 		return nil, l.report, errors.Join(l.problems...)
 	}
-	return newSet(l.sorted(), l.report), l.report, nil
+	rules := slices.DeleteFunc(l.sorted(), func(r *Rule) bool { return r.draft.filter != nil })
+	for _, r := range rules {
+		r.draft = nil
+	}
+	return newSet(rules, l.report), l.report, nil
 }
 
 type loader struct {
 	lists    map[string][]string
 	rules    map[string]*Rule // by id
-	from     map[*Rule]int
 	names    map[string]*Rule
+	titles   map[string][]*Rule
+	docs     []*document
+	broken   []string // ids, names and titles of rules with mistakes
 	source   int
 	report   *Report
 	problems []error
@@ -138,46 +144,57 @@ func (l *loader) file(source fs.FS, name string) {
 	}
 }
 
-// document compiles one rule.
+// document reads one rule.
 func (l *loader) document(file string, doc *node) {
 	d := &document{file: file, node: doc, lists: l.lists}
+	l.docs = append(l.docs, d)
 	r := d.rule()
-	l.report.Warnings = append(l.report.Warnings, d.warnings...)
 	switch {
 	case len(d.problems) > 0:
-		l.problems = append(l.problems, d.problems...)
-		return
+		l.broken = append(l.broken, doc.str("id"), doc.str("name"), doc.str("title"))
 	case d.foreign != "":
 		l.report.Foreign = append(l.report.Foreign, fmt.Sprintf("%s: %s", file, d.foreign))
-		return
-	case r.ID == "":
-		sum := sha256.Sum256([]byte(r.Title))
-		r.ID = hex.EncodeToString(sum[:16])
-		l.report.Warnings = append(l.report.Warnings, fmt.Sprintf("%s: no id; %s was made from the title and changes with it", r.Origin, r.ID))
+	default:
+		for _, hidden := range r.draft.hidden {
+			l.add(hidden)
+		}
+		if r.draft.converted != nil {
+			l.report.Converted = append(l.report.Converted, r.newForm())
+		}
+		l.add(r)
 	}
-	l.add(r, d)
+	l.harvest()
+}
+
+// harvest collects the mistakes and warnings of the documents.
+func (l *loader) harvest() {
+	for _, d := range l.docs {
+		l.problems = append(l.problems, d.problems...)
+		l.report.Warnings = append(l.report.Warnings, d.warnings...)
+		d.problems, d.warnings = nil, nil
+	}
 }
 
 // add takes a rule in, unless its id or name is taken.
-func (l *loader) add(r *Rule, d *document) {
-	if l.from == nil {
-		l.from = map[*Rule]int{}
-	}
+func (l *loader) add(r *Rule) {
+	d := r.draft.doc
+	r.draft.source = l.source
 	if old, taken := l.rules[r.ID]; taken {
-		if l.from[old] == l.source {
+		if old.draft.source == l.source {
 			d.fail(d.node, "the id %s is that of %s too: give each rule its own", r.ID, old.Origin)
-			l.problems = append(l.problems, d.problems...)
 			return
 		}
 		l.report.Replaced = append(l.report.Replaced, fmt.Sprintf("%s replaces %s", r.Origin, old.Origin))
 		delete(l.names, old.Name)
+		for _, hidden := range old.draft.hidden {
+			delete(l.rules, hidden.ID)
+		}
 	}
 	if old, taken := l.names[r.Name]; taken && r.Name != "" {
 		d.fail(d.node, "the name %s is that of %s too: give each rule its own", r.Name, old.Origin)
-		l.problems = append(l.problems, d.problems...)
 		return
 	}
-	l.rules[r.ID], l.from[r] = r, l.source
+	l.rules[r.ID] = r
 	if r.Name != "" {
 		l.names[r.Name] = r
 	}

@@ -105,7 +105,7 @@ func TestWhatIsNoRuleIsPassedOver(t *testing.T) {
 	if diff := cmp.Diff([]string{"A a.yml:1", "B deep/er/b.yaml:1"}, titles(set)); diff != "" {
 		t.Error(diff)
 	}
-	if len(report.Foreign) != 1 || !strings.Contains(report.String(), `foreign  f.yml: log source product "aws"`) {
+	if len(report.Foreign) != 1 || !strings.Contains(report.String(), `foreign   f.yml: log source product "aws"`) {
 		t.Errorf("the report is\n%s", report)
 	}
 }

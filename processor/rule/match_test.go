@@ -15,7 +15,7 @@ import (
 // naive evaluates every rule's own tree, with no index and nothing shared.
 func naive(set *Set, e *cloudtrail.Event) (ids []string) {
 	for _, r := range set.Rules() {
-		if r.when.eval(func(x *expr) bool { return x.atom.holds(e) }) {
+		if r.when.eval(func(x *expr) bool { return x.atom.holds(&view{Input: &Input{Event: e}}) }) {
 			ids = append(ids, r.ID)
 		}
 	}

@@ -119,6 +119,9 @@ func (d *detection) value(p member, m modifiers, v *node) *expr {
 	case "lt", "lte", "gt", "gte":
 		return d.ordered(p, m, v)
 	case "fieldref":
+		if text := badPath(v.text, d.scope); text != "" {
+			return d.fail(v, "%s", text)
+		}
 		return leaf(p, &sameAs{bindPath(v.text), relationOf(m.text, m.cased)}, fmt.Sprint("ref", m.text, m.cased, v.text))
 	}
 	if v.kind == nodeNull {

@@ -16,13 +16,17 @@ type member struct {
 	blob    cloudtrail.Blob
 	within  bool // blob holds the member
 	deeper  []string
-	keyword bool   // the whole record, as text
+	keyword bool // the whole record, as text
+	from    source
 	mark    []byte // how a name with the same first step begins in Event.Extra
 }
 
-// blobs are the members that Event keeps apart, by name.
+// bindPath finds the fastest way to a path.
 func bindPath(text string) member {
 	p := member{text: text, steps: strings.Split(text, ".")}
+	if p.from, _ = sourceOf(text); p.from != fromRecord {
+		return p
+	}
 	p.mark = []byte(`"` + p.steps[0])
 	if f, ok := cloudtrail.FieldByPath(text); ok {
 		p.field, p.scalar = f, true

@@ -16,6 +16,9 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+
+	"github.com/cairnstream/cairn/processor/baseline"
+	"github.com/cairnstream/cairn/processor/window"
 )
 
 // Level is the severity of a rule's findings.
@@ -54,12 +57,30 @@ type Origin struct {
 // String is "file:line".
 func (o Origin) String() string { return fmt.Sprintf("%s:%d", o.File, o.Line) }
 
-// Rule is one rule that judges single events.
+// Kind is how a rule comes to its findings.
+type Kind uint8
+
+// The kinds of rules.
+const (
+	KindMatch       Kind = iota // one event is enough
+	KindCorrelation             // matches of other rules within a time
+	KindFirstSeen               // a value that was not seen before
+	KindBaseline                // a number that is unusual for its key
+	KindResource                // the state of a resource
+)
+
+var kindNames = [...]string{"match", "correlation", "first_seen", "baseline", "resource"}
+
+// String is the kind as the table of findings has it.
+func (k Kind) String() string { return kindNames[min(int(k), len(kindNames)-1)] }
+
+// Rule is one rule.
 type Rule struct {
 	ID             string
 	Name           string // for references between rules; may be empty
 	Title          string
 	Version        string // 12 hex digits of what decides; another title leaves it alone
+	Kind           Kind
 	Description    string
 	Status         string
 	Author         string
@@ -71,10 +92,34 @@ type Rule struct {
 	Fields         []string // paths that its findings carry
 	Runbook        string
 	Staged         bool // a silent trial: findings are rows, nothing is sent
+	Silent         bool // a part of correlations that makes no findings of its own
 	Origin         Origin
+	// LevelOfScore: the level of a baseline's findings follows from their
+	// score, because the rule names none.
+	LevelOfScore bool
+	Suppress     Suppress
+	Asset        *Asset // the state of a resource that the event must touch; nil: none
 
-	when    *expr
-	pattern bool // written as an EventBridge pattern
+	Correlation *window.Spec // of correlations: how Parts are put together
+	Parts       []Part
+
+	// Of baselines and first-seen rules: what they learn.
+	Baseline  *baseline.Spec
+	FirstSeen *baseline.FirstSeenSpec
+	Keys      []Path // the baseline's key, or the fields of first_seen
+	Value     *Path  // what distinct and sum look at; nil for others
+
+	group    []string // of a correlation: names of the group's values, paths and aliases
+	shown    []Path   // Fields, bound
+	when     *expr    // of all kinds but correlations
+	raise    *expr    // raises the level by one; nil: nothing does
+	pattern  bool     // written as an EventBridge pattern
+	filtered int      // by how many filters
+	place    int      // in the set
+	draft    *draft
+
+	overResources bool
+	occasions     When
 }
 
 // FindingID is the id of what a rule finds in one event: 32 hex digits of a
@@ -85,8 +130,22 @@ func FindingID(r *Rule, account, eventID string) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// version is the state hash of a detection: what decides, and nothing else.
-func version(when *expr) string {
-	sum := sha256.Sum256([]byte(when.String()))
+// Shown are the paths of Fields, ready to read.
+func (r *Rule) Shown() []Path { return r.shown }
+
+// stateHash is what the state of a rule depends on: selection, grouping,
+// timespan and kind, and nothing that is only told about a finding.
+func (r *Rule) stateHash() string {
+	if r.Version != "" {
+		return r.Version
+	}
+	text := ""
+	if r.when != nil {
+		text = r.when.String()
+	}
+	if more := r.decides(); more != "" {
+		text += "\x03" + r.Kind.String() + "\x03" + more
+	}
+	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:6])
 }

@@ -269,22 +269,3 @@ func overlay(base, over map[string]any) map[string]any {
 	}
 	return out
 }
-
-// duration reads 30s, 10m, 1h or 7d; "" is none.
-func duration(text string) (time.Duration, error) {
-	if text == "" {
-		return 0, nil
-	}
-	days, isDays := strings.CutSuffix(text, "d")
-	if isDays {
-		text = days + "h"
-	}
-	d, err := time.ParseDuration(text)
-	if err != nil {
-		return 0, fmt.Errorf("%q is no duration: write 30s, 10m, 1h or 7d", text)
-	}
-	if isDays {
-		d *= 24
-	}
-	return d, nil
-}

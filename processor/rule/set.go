@@ -6,17 +6,21 @@ import (
 	"slices"
 
 	"github.com/cairnstream/cairn/processor/cloudtrail"
+	"github.com/cairnstream/cairn/processor/identity"
 )
 
 // Set is all rules of a process, compiled into one matcher. It does not change
 // and may be shared.
 type Set struct {
 	rules  []*Rule
-	exprs  []*expr // of the rules, with atoms shared
+	exprs  []*expr // of the rules, with atoms shared; nil for correlations
+	raise  []*expr // what raises a rule's level; nil for most
 	atoms  []*atom
 	byName map[string][]int32 // folded eventName to the rules that need it
 	bySrc  map[string][]int32 // folded eventSource to the rules that need it and no name
 	other  []int32            // rules that name neither
+	state  []int32            // rules over resources
+	actors bool               // some rule asks for the actor
 	hash   string
 }
 
@@ -25,22 +29,40 @@ func newSet(rules []*Rule, report *Report) *Set {
 	s := &Set{rules: rules, byName: map[string][]int32{}, bySrc: map[string][]int32{}}
 	slots := map[string]int{}
 	sum := sha256.New()
+	s.exprs, s.raise = make([]*expr, len(rules)), make([]*expr, len(rules))
 	for i, r := range rules {
-		s.exprs = append(s.exprs, s.share(r.when, slots))
+		r.place = i
 		sum.Write([]byte(r.ID + "\x00" + r.Version + "\x00" + r.Level.String() + "\n"))
-		n := int32(i)
-		if names, ok := r.when.required("eventName"); ok {
-			index(s.byName, names, n)
-		} else if sources, ok := r.when.required("eventSource"); ok {
-			index(s.bySrc, sources, n)
-		} else {
-			s.other = append(s.other, n)
-			report.Slow = append(report.Slow, r.Title+" ("+r.Origin.String()+")")
+		if r.raise != nil {
+			s.raise[i] = s.share(r.raise, slots)
 		}
+		if r.when != nil {
+			s.exprs[i] = s.share(r.when, slots)
+			s.enter(r, int32(i), report)
+		}
+	}
+	for _, a := range s.atoms {
+		s.actors = s.actors || a.path.from >= actorRoot && a.path.from <= actorComplete
 	}
 	s.hash = hex.EncodeToString(sum.Sum(nil)[:16])
 	report.count(rules)
 	return s
+}
+
+// enter puts a rule where events, or resources, lead to it.
+func (s *Set) enter(r *Rule, n int32, report *Report) {
+	if r.overResources {
+		s.state = append(s.state, n)
+		return
+	}
+	if names, ok := r.when.required("eventName"); ok {
+		index(s.byName, names, n)
+	} else if sources, ok := r.when.required("eventSource"); ok {
+		index(s.bySrc, sources, n)
+	} else {
+		s.other = append(s.other, n)
+		report.Slow = append(report.Slow, r.Title+" ("+r.Origin.String()+")")
+	}
 }
 
 func index(m map[string][]int32, words []string, rule int32) {
@@ -77,11 +99,13 @@ func (s *Set) Hash() string { return s.hash }
 // Matcher evaluates a set. It is the scratch of one goroutine.
 type Matcher struct {
 	set        *Set
-	event      *cloudtrail.Event
+	alone      Input // of Match
+	view       view
 	known      []uint32 // per atom: generation of its answer, and the answer in the lowest bit
 	generation uint32
 	candidates []int32
 	matched    []*Rule
+	found      []*Rule
 	word       [64]byte
 	ask        func(*expr) bool
 }
@@ -93,10 +117,29 @@ func (s *Set) Matcher() *Matcher {
 	return m
 }
 
-// Match returns the rules that an event meets, by id. The slice is valid until
-// the next call.
+// Match returns the rules that find something in this event alone, by id. The
+// slice is valid until the next call.
 func (m *Matcher) Match(e *cloudtrail.Event) []*Rule {
+	m.alone = Input{Event: e}
+	if m.set.actors {
+		m.alone.Actor = identity.Resolve(e)
+	}
+	m.found = m.found[:0]
+	for _, r := range m.Judge(&m.alone) {
+		if r.Kind == KindMatch && !r.Silent {
+			m.found = append(m.found, r)
+		}
+	}
+	return m.found
+}
+
+// Judge returns all rules whose selection an event meets, by id: those that
+// find something in it alone, and those that feed windows, baselines and
+// first-seen stores. The slice is valid until the next call; until then Raised
+// answers for this event.
+func (m *Matcher) Judge(in *Input) []*Rule {
 	m.matched = m.matched[:0]
+	e := in.Event
 	name, _ := e.Text(cloudtrail.EventName)
 	source, _ := e.Text(cloudtrail.EventSource)
 	m.candidates = append(m.candidates[:0], m.look(m.set.byName, name)...)
@@ -109,21 +152,38 @@ func (m *Matcher) Match(e *cloudtrail.Event) []*Rule {
 		return nil
 	}
 	slices.Sort(m.candidates)
-	m.begin(e)
+	m.begin(view{Input: in})
 	for _, i := range m.candidates {
-		if m.set.exprs[i].eval(m.ask) {
-			m.matched = append(m.matched, m.set.rules[i])
+		if r := m.set.rules[i]; m.set.exprs[i].eval(m.ask) && m.asset(r) {
+			m.matched = append(m.matched, r)
 		}
 	}
-	m.event = nil
 	return m.matched
+}
+
+// Level is the level of a rule that Judge or JudgeResource returned, for what
+// it was asked about: one higher if the rule says so.
+func (m *Matcher) Level(r *Rule) Level {
+	if m.Raised(r) {
+		return min(r.Level+1, Critical)
+	}
+	return r.Level
+}
+
+// Raised tells whether what raises a rule's level holds for what was judged
+// last.
+func (m *Matcher) Raised(r *Rule) bool {
+	x := m.set.raise[r.place]
+	return x != nil && x.eval(m.ask)
 }
 
 // everyRule makes candidates of all rules.
 func (m *Matcher) everyRule() {
 	m.candidates = m.candidates[:0]
-	for i := range m.set.rules {
-		m.candidates = append(m.candidates, int32(i))
+	for i, r := range m.set.rules {
+		if r.when != nil && !r.overResources {
+			m.candidates = append(m.candidates, int32(i))
+		}
 	}
 }
 
@@ -145,8 +205,8 @@ func (m *Matcher) look(index map[string][]int32, word string) []int32 {
 }
 
 // begin forgets the answers for the last event.
-func (m *Matcher) begin(e *cloudtrail.Event) {
-	m.event = e
+func (m *Matcher) begin(v view) {
+	m.view = v
 	if m.generation++; m.generation == 1<<31 {
 		clear(m.known)
 		m.generation = 1
@@ -159,7 +219,7 @@ func (m *Matcher) answer(x *expr) bool {
 		return k&1 == 1
 	}
 	k := m.generation << 1
-	holds := x.atom.holds(m.event)
+	holds := x.atom.holds(&m.view)
 	if holds {
 		k |= 1
 	}

@@ -136,25 +136,21 @@ func TestThePlaceholderRuleNamesItsMissingLists(t *testing.T) {
 	}
 }
 
-func TestOldRulesAreRefusedWithAdvice(t *testing.T) {
-	dir := filepath.Join(dataFolder(t), "sigma", "unsupported")
-	entries, err := os.ReadDir(dir)
-	if err != nil || len(entries) == 0 {
+// TestOldRulesAreConverted: all but the one that does not say how near is near.
+func TestOldRulesAreConverted(t *testing.T) {
+	const refused = "aws_lambda_function_created_or_invoked.yml"
+	dir := os.DirFS(filepath.Join(dataFolder(t), "sigma", "unsupported"))
+	_, _, err := Load(Options{}, dir)
+	if err == nil || !strings.HasPrefix(err.Error(), refused+":") || !strings.Contains(err.Error(), "add timeframe") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("the error is %v", err)
+	}
+	set, report, err := Load(Options{}, without{dir, refused})
+	if err != nil {
 		t.Fatal(err)
 	}
-	_, _, err = Load(Options{}, os.DirFS(dir))
-	if err == nil {
-		t.Fatal("they load")
-	}
-	for _, e := range entries {
-		if !strings.Contains(err.Error(), e.Name()+":") {
-			t.Errorf("%s is not refused", e.Name())
-		}
-	}
-	for line := range strings.SplitSeq(err.Error(), "\n") {
-		if !strings.Contains(line, "write a") {
-			t.Errorf("no advice in %q", line)
-		}
+	// six count, one wants two selections near each other
+	if len(report.Converted) != 7 || report.Correlations != 7 || report.Rules != 8 || len(set.Rules()) != 15 {
+		t.Errorf("%d converted, %d correlations, %d rules", len(report.Converted), report.Correlations, report.Rules)
 	}
 }
 
