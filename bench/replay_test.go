@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"math"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -42,7 +41,7 @@ func config(t *testing.T) replay.Config {
 	return replay.Config{Shards: 2, Shard: processor.Config{
 		App: "cairn", Lake: lake, State: state, Rules: rules, Catalogue: catalogue, Lateness: 20 * time.Minute,
 		SnapshotEvery: 24 * time.Hour, KeepTombstones: 720 * time.Hour, CommitRecords: 500_000, CommitBytes: 32 << 20,
-		Encoders: 2, Rolls: new(sync.Mutex), Writer: "0123456789abcdef", Log: slog.New(slog.DiscardHandler),
+		Encoders: 2, Rolls: make(chan struct{}, 1), Writer: "0123456789abcdef", Log: slog.New(slog.DiscardHandler),
 	}}
 }
 

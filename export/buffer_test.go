@@ -117,8 +117,8 @@ func restoreLog(t testing.TB, from, to *Buffer) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if int(s.Size) != data.Len() || s.SHA256 != sha256.Sum256(data.Bytes()) {
-		t.Errorf("summary of %d bytes does not describe the log of %d", s.Size, data.Len())
+	if sum := sha256.Sum256(data.Bytes()); int(s.Bytes) != data.Len() || s.SHA256 != hex.EncodeToString(sum[:]) {
+		t.Errorf("summary of %d bytes does not describe the log of %d", s.Bytes, data.Len())
 	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)

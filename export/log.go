@@ -1,6 +1,7 @@
 package export
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -56,8 +57,37 @@ func (b *Buffer) dropLog(drop func(Table) bool) {
 // Empty reports whether there are no rows to log.
 func (l *Log) Empty() bool { return len(l.blocks) == 0 }
 
+// LogSummary is what is in a row log.
+type LogSummary struct {
+	Tables map[Table]LogSize
+	Bytes  int64  // of the object
+	SHA256 string // of the object, hex
+}
+
+// LogSize is the share of one table in a row log.
+type LogSize struct {
+	Rows  int64
+	Bytes int64 // as encoded, before compression
+}
+
 // Write writes the row log to w. It may be called again after an error.
-func (l *Log) Write(w io.Writer) (rowlog.Summary, error) {
+func (l *Log) Write(w io.Writer) (LogSummary, error) {
+	sum, err := l.write(w)
+	if err != nil {
+		return LogSummary{}, err
+	}
+	out := LogSummary{Tables: map[Table]LogSize{}, Bytes: sum.Size, SHA256: hex.EncodeToString(sum.SHA256[:])}
+	for _, t := range sum.Totals {
+		spec, err := specByID(t.Table)
+		if err != nil {
+			return LogSummary{}, err
+		}
+		out.Tables[spec.table] = LogSize{Rows: int64(t.Rows), Bytes: int64(t.Bytes)}
+	}
+	return out, nil
+}
+
+func (l *Log) write(w io.Writer) (rowlog.Summary, error) {
 	if l.err != nil {
 		return rowlog.Summary{}, l.err
 	}

@@ -38,26 +38,3 @@ func NextHour(t time.Time) time.Time {
 
 // snapshotName is the partition of a snapshot.
 func snapshotName(t time.Time) string { return t.Format("2006-01-02T15-04") }
-
-// span is what happened between two commits.
-type span struct {
-	records             int64
-	firstEvent, event   time.Time
-	firstArrive, arrive time.Time
-}
-
-// saw widens the span by an event.
-func (p *span) saw(event, arrival time.Time) {
-	if p.firstEvent.IsZero() || event.Before(p.firstEvent) {
-		p.firstEvent = event
-	}
-	if event.After(p.event) {
-		p.event = event
-	}
-	if p.firstArrive.IsZero() || arrival.Before(p.firstArrive) {
-		p.firstArrive = arrival
-	}
-	if arrival.After(p.arrive) {
-		p.arrive = arrival
-	}
-}

@@ -1,37 +1,44 @@
 package processor
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/cairnstream/cairn/export"
 	"github.com/cairnstream/cairn/state"
 	"github.com/cairnstream/cairn/state/blob"
-	"github.com/cairnstream/cairn/state/key"
 	"github.com/cairnstream/cairn/state/manifest"
 )
 
 // commit freezes what was done since the last one and makes it durable beside
 // further processing. Its order is the protocol:
 //
-//  1. upload what nobody can see yet: staged files, state delta, quarantine
+//  1. upload what nobody can see yet: row log or staged files, state delta,
+//     quarantine
 //  2. check that nothing goes backwards and that every piece is accounted for
 //     (package manifest does)
 //  3. write the manifest, if nobody else did: this is the commit
 //  4. publish the staged files under names that the manifest alone decides
-//  5. bring the local cache up to it
+//  5. give the new alerts to their sender
+//  6. bring the local cache up to it
+//  7. keep a copy of the manifest where one may be wanted
+//  8. tell the lease table how far the shard is
 //
 // One commit is in flight at most. When the next is due before it ended,
 // processing waits, and so does the source.
-func (s *Shard) commit(ctx context.Context) error {
+func (s *Shard) commit(ctx context.Context) error { return s.begin(ctx, s.cfg.Roll.everyCommit()) }
+
+// begin starts a commit. With files, all open rows become files in it.
+func (s *Shard) begin(ctx context.Context, files bool) error {
 	if err := s.settle(); err != nil {
 		return err
 	}
-	c, err := s.freeze()
+	c, err := s.freeze(ctx, files)
 	if err != nil {
 		return err
 	}
@@ -44,45 +51,123 @@ func (s *Shard) commit(ctx context.Context) error {
 // settle waits for the commit in flight.
 func (s *Shard) settle() error {
 	if s.committed == nil {
+		return s.failed
+	}
+	return s.ended(<-s.committed)
+}
+
+// poll looks whether the commit in flight has ended. busy tells that it has not.
+func (s *Shard) poll() (busy bool, err error) {
+	if s.committed == nil {
+		return false, s.failed
+	}
+	select {
+	case err := <-s.committed:
+		return false, s.ended(err)
+	default:
+		return true, nil
+	}
+}
+
+func (s *Shard) ended(err error) error {
+	s.committed = nil
+	if err != nil && s.failed == nil {
+		s.failed = fmt.Errorf("shard %s: commit: %w", s.cfg.Shard, err)
+	}
+	return s.failed
+}
+
+const (
+	// idleCommit is how often a watermark is made durable that moved alone.
+	idleCommit = time.Minute
+	// alertCommit is the least distance of commits that are made because an
+	// alert waits for them.
+	alertCommit = 2 * time.Second
+)
+
+// commitIfDue commits by the clock.
+func (s *Shard) commitIfDue(ctx context.Context) error {
+	if s.cfg.CommitEvery <= 0 {
 		return nil
 	}
-	err := <-s.committed
-	s.committed = nil
-	if err != nil {
-		return fmt.Errorf("shard %s: commit: %w", s.cfg.Shard, err)
+	busy, err := s.poll()
+	if err != nil || busy || !s.due(s.now.Sub(s.frozenAt)) {
+		return err
 	}
-	return nil
+	return s.commit(ctx)
+}
+
+// due tells whether something waits that must be durable by now. age is that
+// of the last commit.
+func (s *Shard) due(age time.Duration) bool {
+	switch {
+	case len(s.snapshots) > 0:
+		return true
+	case s.urgent && age >= alertCommit:
+		return true
+	case s.changed() && age >= s.cfg.CommitEvery:
+		return true
+	}
+	return age >= idleCommit && (s.moved() || s.reportDue())
+}
+
+// changed tells that something happened since the last commit.
+func (s *Shard) changed() bool {
+	return s.records > 0 || len(s.snapshots) > 0 || len(s.gaps) > 0 || s.rolling.ended() || s.compacting.ended() || s.outbox.anyDelivered()
+}
+
+// moved tells that time or place went on, with nothing to show for it.
+func (s *Shard) moved() bool {
+	m := s.handle.Current()
+	return !s.watermark.Equal(m.Watermark) || trim(s.position) != m.Seq
 }
 
 // commit is one commit under way: what was frozen, and the manifest to be.
 type commit struct {
-	shard   *Shard
-	next    *manifest.Manifest
-	naming  export.Naming
-	rows    *export.Batch
+	shard  *Shard
+	frozen *manifest.Manifest // without what the uploads add
+	next   *manifest.Manifest
+
+	rows    *export.Batch   // to be files in this commit
+	files   bool            // these are all open rows
+	report  bool            // the rolls and snapshots so far go to the table progress
+	closed  bool            // the shard has ended
+	log     *export.Log     // rows that stay open
+	extent  manifest.Extent // of rows, when they are all
+	taken   *roll           // whose files this commit takes in
+	cut     *roll           // that begins behind it
 	overlay *state.Overlay
 	ids     []idRow
+	packed  idPacking
 	dlq     []byte
-	report  progress
+	alerts  []Alert
+	shots   []snapshotRow
 }
 
 // freeze takes what was done so far out of the hands of the owner. Everything
 // behind it belongs to the next checkpoint.
-func (s *Shard) freeze() (*commit, error) {
+func (s *Shard) freeze(ctx context.Context, files bool) (*commit, error) {
+	s.acknowledge()
 	dlq, err := s.dlq.take()
 	if err != nil {
 		return nil, err
 	}
 	m := s.nextManifest()
-	c := &commit{
-		shard: s, next: m, dlq: dlq, ids: s.ids.take(), overlay: s.store.Freeze(), rows: s.rows.Freeze(),
-		naming: export.Naming{Shard: s.cfg.Shard, Epoch: m.Epoch, Checkpoint: m.Ckpt, Writer: m.Writer,
-			FirstSequence: cmp.Or(s.first, s.position), LastSequence: s.position},
-		report: s.progress(),
+	c := &commit{shard: s, frozen: m, dlq: dlq, files: files, closed: s.ending, alerts: s.outbox.take(), shots: s.snapshots}
+	if err := c.takeInRoll(ctx); err != nil {
+		return nil, err
 	}
+	c.takeInCompaction()
+	s.compactIfDue()
+	c.freezeRows()
+	c.freezeReports()
+	if c.packed, err = s.ids.pack(m); err != nil {
+		return nil, err
+	}
+	c.ids, c.overlay = s.ids.take(), s.store.Freeze()
 	totals := manifest.Hash(c.overlay.Totals().Hash)
 	m.StateRows, m.StateHash = c.overlay.Totals().Rows, &totals
-	s.since, s.first, s.reported = span{}, "", nil
+	s.records, s.snapshots, s.gaps, s.urgent, s.frozenAt = 0, nil, nil, false, s.now
 	return c, nil
 }
 
@@ -96,66 +181,86 @@ func (s *Shard) nextManifest() *manifest.Manifest {
 	m.Counts = s.counts
 	m.Source = s.cfg.Source(s.position)
 	m.Config.Rules = s.cfg.Rules.Hash()
-	if n := len(s.reported); n > 0 {
-		m.Snapshots = []manifest.Snapshots{{Lo: s.cfg.HashRange[0], Hi: s.cfg.HashRange[1], Through: s.reported[n-1].at}}
+	m.Outbox = int64(len(s.outbox.keys))
+	m.Gaps = append(slices.Clip(m.Gaps), s.gaps...)
+	if !s.now.IsZero() {
+		m.Committed = s.now.UTC()
+	}
+	if len(s.snapshots) > 0 {
+		m.Snapshots = s.inventory.snapshots()
 	}
 	return m
 }
 
+// uploadAge is how old an upload may be when a manifest refers to it. The
+// collector deletes what nothing refers to after 48 hours, so an owner that was
+// paused for days must not commit what it uploaded before.
+const uploadAge = time.Hour
+
 // run carries the commit out.
 func (c *commit) run(ctx context.Context) error {
-	defer func() { _ = c.rows.Close() }()
-	files, err := c.stage(ctx)
-	if err != nil {
+	defer c.close()
+	s := c.shard
+	for fresh := false; !fresh; {
+		started := time.Now()
+		if err := s.persist(ctx, "commit", func() error { return c.upload(ctx) }); err != nil {
+			return err
+		}
+		fresh = time.Since(started) < uploadAge
+	}
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	if err := s.handle.Commit(ctx, c.next); err != nil {
 		return err
 	}
-	c.next.Pending = pending(files)
-	if err := c.delta(ctx); err != nil {
+	if err := s.persist(ctx, "publish", func() error { return s.publish(ctx, c.next.Pending) }); err != nil {
 		return err
 	}
-	if err := c.compact(ctx); err != nil {
+	if ctx.Err() == nil {
+		s.send(c.alerts)
+	}
+	if err := s.store.Apply(c.overlay, state.Marker{Checkpoint: c.next.Ckpt, Epoch: c.next.Epoch, BootID: s.bootID}); err != nil {
 		return err
 	}
-	if err := c.quarantine(ctx); err != nil {
-		return err
-	}
-	if err := c.shard.handle.Commit(ctx, c.next); err != nil {
-		return err
-	}
-	if err := c.shard.publish(ctx, c.next.Pending); err != nil {
-		return err
-	}
-	return c.shard.store.Apply(c.overlay, state.Marker{Checkpoint: c.next.Ckpt, Epoch: c.next.Epoch, BootID: c.shard.bootID})
+	c.cut.start(s)
+	c.keepHistory(ctx)
+	s.checkpoint(ctx, c.next.Seq)
+	return nil
 }
 
-// stage encodes the open rows, then the rows that report of them, as files
-// that no reader sees.
-func (c *commit) stage(ctx context.Context) ([]export.File, error) {
-	cfg := &c.shard.cfg
-	cfg.Rolls.Lock()
-	defer cfg.Rolls.Unlock()
-	files, err := c.rows.Roll(ctx, cfg.Lake, c.naming, cfg.Encoders)
-	if err != nil {
-		return nil, err
+func (c *commit) close() {
+	_ = c.rows.Close()
+	if c.log != nil {
+		_ = c.log.Close()
 	}
-	rows := export.NewBuffer(export.BufferOptions{})
-	for _, r := range c.report.rows(c.next, files) {
-		if err := rows.AddProgress(day(c.next.Arrival, c.next.Arrival), &r); err != nil {
-			return nil, err
+	if c.taken != nil {
+		_ = c.taken.batch.Close()
+	}
+}
+
+// upload brings everything that the manifest will refer to into the stores.
+func (c *commit) upload(ctx context.Context) error {
+	c.next = c.frozen.Clone()
+	for _, step := range []func(context.Context) error{c.stage, c.logRows, c.delta, c.compact, c.quarantine} {
+		if err := step(ctx); err != nil {
+			return err
 		}
 	}
-	batch := rows.Freeze()
-	defer func() { _ = batch.Close() }()
-	more, err := batch.Roll(ctx, cfg.Lake, c.naming, 1)
-	return append(files, more...), err
+	return nil
 }
 
 // delta uploads the changed state and names it in the manifest.
 func (c *commit) delta(ctx context.Context) error {
-	if c.overlay.Len() == 0 && len(c.ids) == 0 {
+	rows, err := c.packed.write(ctx, c.shard.cfg.State, c.next)
+	if err != nil {
+		return err
+	}
+	rows = append(rows, idRows(c.ids)...)
+	if c.overlay.Len() == 0 && len(rows) == 0 {
 		return nil
 	}
-	ref, err := state.WriteDelta(ctx, c.shard.cfg.State, c.next, c.overlay, idRows(c.ids))
+	ref, err := state.WriteDelta(ctx, c.shard.cfg.State, c.next, c.overlay, rows)
 	if err != nil {
 		return err
 	}
@@ -163,35 +268,15 @@ func (c *commit) delta(ctx context.Context) error {
 	return nil
 }
 
-// compact merges segments when there are many, so that neither the manifest
-// nor a restore grows with the number of commits. What it replaces stays in the
-// store: somebody may be reading it.
-func (c *commit) compact(ctx context.Context) error {
-	oldest := key.Hour(c.next.Watermark.Add(-horizon))
-	expired := func(row []byte) bool {
-		hour, _, ok := key.ParseDedup(row)
-		return ok && hour < oldest
-	}
-	for {
-		done, err := state.Compact(ctx, c.shard.cfg.State, c.next, expired)
-		if err != nil || done == nil {
-			return err
-		}
-		if err := done.TakeIn(c.next); err != nil {
-			return err
-		}
-	}
-}
-
 // quarantine stages the pieces that could not be decoded.
 func (c *commit) quarantine(ctx context.Context) error {
 	if c.dlq == nil {
 		return nil
 	}
-	n, sum := c.naming, sha256.Sum256(c.dlq)
+	m, sum := c.next, sha256.Sum256(c.dlq)
 	f := manifest.Pending{
-		Stage: fmt.Sprintf("_stage/%s/%d-%d-%s-dlq", n.Shard, n.Epoch, n.Checkpoint, n.Writer),
-		Final: fmt.Sprintf("_dlq/%s-%010d.ndjson.zst", n.Shard, n.Checkpoint),
+		Stage: fmt.Sprintf("_stage/%s/%d-%d-%s-dlq", m.Shard, m.Epoch, m.Ckpt, m.Writer),
+		Final: fmt.Sprintf("_dlq/%s-%010d.ndjson.zst", m.Shard, m.Ckpt),
 		Table: "_dlq", Bytes: int64(len(c.dlq)), SHA256: hex.EncodeToString(sum[:]),
 	}
 	if _, err := c.shard.cfg.Lake.Put(ctx, f.Stage, c.dlq); err != nil {
@@ -199,14 +284,6 @@ func (c *commit) quarantine(ctx context.Context) error {
 	}
 	c.next.Pending = append(c.next.Pending, f)
 	return nil
-}
-
-func pending(files []export.File) []manifest.Pending {
-	out := make([]manifest.Pending, 0, len(files))
-	for _, f := range files {
-		out = append(out, manifest.Pending{Stage: f.Stage, Final: f.Final, Table: string(f.Table), Rows: f.Rows, Bytes: f.Bytes, SHA256: f.SHA256})
-	}
-	return out
 }
 
 // publish makes staged files visible. Doing it twice is doing it once.
@@ -218,17 +295,46 @@ func (s *Shard) publish(ctx context.Context, files []manifest.Pending) error {
 	return blob.PublishAll(ctx, s.cfg.Lake, moves)
 }
 
-// clearPublished takes the published files out of the manifest, so that files
-// which are later removed from the lake are not missed.
-func (s *Shard) clearPublished(ctx context.Context) error {
-	m := s.handle.Current().Clone()
-	if len(m.Pending) == 0 {
-		return nil
+// keepHistory keeps a copy of a manifest that people may want to look at
+// later. It is no way back: an older manifest would publish rows again.
+func (c *commit) keepHistory(ctx context.Context) {
+	if c.shard.cfg.Roll.everyCommit() || c.taken == nil && c.next.Ckpt > 1 {
+		return
 	}
-	m.Ckpt++
-	m.Pending = nil
-	if err := s.handle.Commit(ctx, m); err != nil {
-		return fmt.Errorf("shard %s: commit: %w", s.cfg.Shard, err)
+	if err := manifest.WriteHistory(ctx, c.shard.cfg.State, c.next); err != nil {
+		c.shard.cfg.logger().Warn("the copy of a manifest was not written", "error", err)
 	}
-	return nil
+}
+
+// checkpoint tells the lease table. When that fails the next commit makes up
+// for it.
+func (s *Shard) checkpoint(ctx context.Context, sequence string) {
+	if s.cfg.Checkpoint == nil || sequence == "" || ctx.Err() != nil {
+		return
+	}
+	if err := s.cfg.Checkpoint(ctx, sequence); err != nil {
+		s.cfg.logger().Warn("the lease table was not told of a commit", "sequence", sequence, "error", err)
+	}
+}
+
+// persist repeats what failed until the lease is lost: while a store is down
+// the shard keeps what it has, and the source keeps the rest. A replay fails at
+// once, because somebody is looking on.
+func (s *Shard) persist(ctx context.Context, what string, do func() error) error {
+	pause := 200 * time.Millisecond
+	for {
+		err := do()
+		if err == nil || s.cfg.CommitEvery <= 0 || errors.Is(err, blob.ErrNotFound) || errors.Is(err, manifest.ErrInvalid) {
+			return err
+		}
+		if ctx.Err() != nil {
+			return errors.Join(context.Cause(ctx), err)
+		}
+		s.cfg.logger().Error(what+" failed and will be repeated", "in", pause, "error", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, 10*time.Second)
+	}
 }

@@ -23,6 +23,9 @@ func (s *Shard) findings(e *cloudtrail.Event, p *place, changes []resource.Chang
 		if err := s.rows.AddFinding(p.day, &row); err != nil {
 			return nil, err
 		}
+		if err := s.raise(&row, p); err != nil {
+			return nil, err
+		}
 		ids = append(ids, row.FindingID)
 		s.counts.Findings++
 		if !r.Staged {

@@ -23,13 +23,14 @@ type inventory struct {
 	// changelog and changes nothing.
 	horizon time.Time
 
-	hash key.Hash // of the event in hand
-	err  error    // of a look-up of a name, which has no way to return one
+	own  key.Range // hashes of the shard
+	hash key.Hash  // of the event in hand
+	err  error     // of a look-up of a name, which has no way to return one
 
-	// boundary is the next snapshot time. A change beyond it must not show in
-	// that snapshot, so the record as it was is kept beside (P rows) until the
-	// snapshot was taken.
-	boundary time.Time
+	// parts are the parts of the hash range and their snapshots. A change beyond
+	// the next one must not show in it, so the record as it was is kept beside
+	// (P rows) until the snapshot was taken.
+	parts []snapshotPart
 }
 
 // apply brings the inventory up to an event and makes the rows that tell of
@@ -81,15 +82,16 @@ func (v *inventory) change(c *resource.Change, p *place, rows *export.Buffer) er
 // snapshot leaves a copy of the record as it was, and one before it reaches
 // the copy too.
 func (v *inventory) keepBefore(c *resource.Change, record *resource.Record, arrival time.Time) error {
-	if v.boundary.IsZero() {
+	boundary := v.part(v.hash).boundary
+	if boundary.IsZero() {
 		return nil
 	}
-	k := v.key(key.PreImage, c.Key.String())
+	k := v.preImage(boundary, c.Key)
 	data, kept, err := v.store.Get(k)
 	if err != nil {
 		return err
 	}
-	beyond := clamp(c.Version.When(), arrival).After(v.boundary)
+	beyond := clamp(c.Version.When(), arrival).After(boundary)
 	switch {
 	case beyond && !kept:
 		return v.put(k, record)
@@ -147,7 +149,8 @@ func (v *inventory) learn(l resource.Learned) error {
 // movePreImage joins what the next snapshot shall show of two records that
 // become one, where one of them was kept beside.
 func (v *inventory) movePreImage(from, to resource.Key, early, record *resource.Record) error {
-	fromKey, toKey := v.key(key.PreImage, from.String()), v.key(key.PreImage, to.String())
+	boundary := v.part(v.hash).boundary
+	fromKey, toKey := v.preImage(boundary, from), v.preImage(boundary, to)
 	_, fromKept, err := v.store.Get(fromKey)
 	if err != nil {
 		return err
@@ -214,5 +217,20 @@ func (v *inventory) put(k []byte, r *resource.Record) error {
 }
 
 func (v *inventory) key(kind byte, rest string) []byte {
-	return key.Keyed(v.hash, kind, []byte(rest))
+	return v.keyOf(v.hash, kind, []byte(rest))
+}
+
+// keyOf is the key of a row that belongs to a partition key. The rows of one
+// from outside of the shard's range, which a producer chose by hand, stand
+// under the shard as a whole: a cut of the range must not lose them.
+func (v *inventory) keyOf(h key.Hash, kind byte, rest ...[]byte) []byte {
+	if v.own.Contains(h) {
+		return key.Keyed(h, kind, rest...)
+	}
+	return key.Whole(kind, rest...)
+}
+
+// preImage is the key of a resource as it was for a snapshot.
+func (v *inventory) preImage(at time.Time, k resource.Key) []byte {
+	return v.keyOf(v.hash, key.PreImage, key.AppendTime(nil, at), []byte(k.String()))
 }

@@ -1,11 +1,14 @@
 package processor
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/cairnstream/cairn/export"
@@ -15,6 +18,10 @@ import (
 	"github.com/cairnstream/cairn/state/manifest"
 )
 
+// ErrRolledBack means that the lease table knows of a commit that the manifest
+// does not: the manifest was deleted, or an older one was put back.
+var ErrRolledBack = errors.New("the manifest is older than the lease table's checkpoint: restore its newest version in the store; a manifest from hist/ would publish rows twice")
+
 // Open takes a shard over, from whoever had it before:
 //
 //  1. lock the local cache, so that a process which is at work is not fenced
@@ -22,10 +29,13 @@ import (
 //  2. read the manifest, or write the first one
 //  3. raise its epoch: from here on no earlier owner can commit
 //  4. publish what the last commit staged, in case its owner died before
-//  5. use the local cache if it is the last commit's, else load the segments
+//  5. bring the local cache to the last commit, or load the segments
 //  6. hold row count and hash of the state against the manifest's
+//  7. read the open rows from the row logs; begin the roll that is due
+//  8. send the alerts that are not known to be delivered
 //
-// Reading goes on behind Position.
+// Reading goes on behind Position. ctx is that of the lease: what runs beside
+// the owner ends with it.
 func Open(ctx context.Context, cfg Config) (*Shard, error) {
 	lock, err := lockLocal(cfg.local("."))
 	if err != nil {
@@ -36,6 +46,7 @@ func Open(ctx context.Context, cfg Config) (*Shard, error) {
 		return nil, fmt.Errorf("shard %s: %w", cfg.Shard, errors.Join(err, lock.Close()))
 	}
 	s.lock = lock
+	s.background, s.cancel = context.WithCancel(ctx)
 	if err := s.restore(ctx); err != nil {
 		return nil, fmt.Errorf("shard %s: %w", cfg.Shard, errors.Join(err, s.Close()))
 	}
@@ -44,11 +55,15 @@ func Open(ctx context.Context, cfg Config) (*Shard, error) {
 
 // takeOver makes this process the owner of the shard's manifest.
 func takeOver(ctx context.Context, cfg Config) (*Shard, error) {
+	own, err := key.ParseRange(cfg.HashRange[0], cfg.HashRange[1])
+	if err != nil {
+		return nil, err
+	}
 	fresh, err := claimLake(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
-	handle, err := openManifest(ctx, cfg)
+	handle, err := openManifest(ctx, &cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -61,32 +76,30 @@ func takeOver(ctx context.Context, cfg Config) (*Shard, error) {
 		return nil, err
 	}
 	m := handle.Current()
-	s := &Shard{cfg: cfg, handle: handle, ids: newDedup(), matcher: cfg.Rules.Matcher(),
-		position: pad(m.Seq), arrival: m.Arrival, watermark: m.Watermark, newest: m.Newest, counts: m.Counts}
+	s := &Shard{cfg: cfg, handle: handle, ids: newDedup(), matcher: cfg.Rules.Matcher(), inventory: &inventory{shard: cfg.Shard, catalogue: cfg.Catalogue, own: own},
+		position: pad(m.Seq), arrival: m.Arrival, watermark: m.Watermark, newest: m.Newest, counts: m.Counts,
+		open: m.Open, cutCounts: m.Counts.Minus(m.Open.Counts), outbox: outbox{keys: map[string]string{}}}
 	s.otherRules = m.Ckpt > 0 && m.Config.Rules != "" && m.Config.Rules != cfg.Rules.Hash()
-	s.snapshotted = m.Watermark.Truncate(max(cfg.SnapshotEvery, time.Hour))
-	for _, r := range m.Snapshots {
-		if r.Through.After(s.snapshotted) {
-			s.snapshotted = r.Through
-		}
-	}
-	if m.Watermark.IsZero() {
-		s.snapshotted = time.Time{}
-	}
 	spool, err := s.emptySpool()
 	if err != nil {
 		return nil, err
 	}
 	s.rows = export.NewBuffer(export.BufferOptions{SpoolDir: spool})
-	return s, s.publish(ctx, m.Pending)
+	return s, s.persist(ctx, "publish", func() error { return s.publish(ctx, m.Pending) })
 }
 
-func openManifest(ctx context.Context, cfg Config) (*manifest.Handle, error) {
+func openManifest(ctx context.Context, cfg *Config) (*manifest.Handle, error) {
 	k := manifest.Key(cfg.App, cfg.Stream, cfg.Shard)
 	handle, err := manifest.Open(ctx, cfg.State, k)
 	if errors.Is(err, blob.ErrNotFound) {
-		return manifest.Create(ctx, cfg.State, k, &manifest.Manifest{Format: manifest.Format, App: cfg.App, Stream: cfg.Stream,
-			Shard: cfg.Shard, HashRange: cfg.HashRange, Writer: cfg.Writer})
+		if cfg.Hint != "" {
+			return nil, fmt.Errorf("%s is not in %s, but the lease table has checkpoint %s: %w", k, cfg.State.URL(), cfg.Hint, ErrRolledBack)
+		}
+		first, err := birth(ctx, cfg)
+		if err != nil {
+			return nil, err
+		}
+		return manifest.Create(ctx, cfg.State, k, first)
 	}
 	if err != nil {
 		return nil, err
@@ -96,39 +109,76 @@ func openManifest(ctx context.Context, cfg Config) (*manifest.Handle, error) {
 		return nil, fmt.Errorf("the state in %s was made with another number of shards: use the same --shards as before, or another --data", cfg.State.URL())
 	}
 	if want := cfg.Source(pad(m.Seq)); m.Seq != "" && m.Source != want {
-		return nil, fmt.Errorf("the state in %s was made from other files: name the same files as before, to which newer ones may be added, or use another --data", cfg.State.URL())
+		return nil, otherSource(cfg, m.Source, want)
+	}
+	if cfg.Hint == ShardEnd && !m.Closed || cfg.Hint != ShardEnd && manifest.CompareSeq(trim(cfg.Hint), m.Seq) > 0 {
+		return nil, fmt.Errorf("%s is at %q, the lease table at %s: %w", k, m.Seq, cfg.Hint, ErrRolledBack)
 	}
 	return handle, m.CheckIdentity(manifest.Identity{App: cfg.App, Stream: cfg.Stream, Shard: cfg.Shard})
 }
 
-// restore brings the local cache to the last commit.
+func otherSource(cfg *Config, have, want string) error {
+	if cfg.CommitEvery > 0 {
+		return fmt.Errorf("the state in %s was made from the stream %s, this one is %s: a stream that was made again needs another --app, or a new --state and --lake", cfg.State.URL(), have, want)
+	}
+	return fmt.Errorf("the state in %s was made from other files: name the same files as before, to which newer ones may be added, or use another --data", cfg.State.URL())
+}
+
+// restore brings the shard to the last commit.
 func (s *Shard) restore(ctx context.Context) error {
 	m := s.handle.Current()
 	s.bootID = state.BootID()
+	if err := s.restoreStore(ctx, m); err != nil {
+		return err
+	}
+	var err error
+	if s.inventory.parts, err = s.snapshotParts(m); err != nil {
+		return err
+	}
+	s.inventory.store = s.store
+	s.inventory.horizon = m.Watermark.Add(-s.cfg.KeepTombstones)
+	s.ids.attach(ctx, s.cfg.State, m)
+	if err := s.restoreIDs(ctx, m); err != nil {
+		return err
+	}
+	if err := s.restoreRows(ctx, m); err != nil {
+		return err
+	}
+	if m.Outbox == 0 {
+		return nil
+	}
+	return s.resend()
+}
+
+// restoreStore brings the local cache to the last commit, and makes sure that
+// it is what was committed.
+func (s *Shard) restoreStore(ctx context.Context, m *manifest.Manifest) error {
 	if err := s.openStore(ctx, m); err != nil {
 		return err
 	}
-	if m.StateHash != nil && (s.store.Hash() != uint64(*m.StateHash) || s.store.RowCount() != m.StateRows) {
-		if err := s.reload(ctx, m); err != nil {
-			return err
-		}
-		if s.store.Hash() != uint64(*m.StateHash) || s.store.RowCount() != m.StateRows {
-			return fmt.Errorf("the state does not have the hash that its manifest gives, after a full restore: %d rows instead of %d; the segments in %s are damaged",
-				s.store.RowCount(), m.StateRows, s.cfg.State.URL())
-		}
+	if s.isCommitted(m) {
+		return nil
 	}
-	s.inventory = &inventory{shard: s.cfg.Shard, store: s.store, catalogue: s.cfg.Catalogue,
-		horizon: m.Watermark.Add(-s.cfg.KeepTombstones)}
-	if s.cfg.SnapshotEvery > 0 && !m.Watermark.IsZero() {
-		s.inventory.boundary = m.Watermark.Truncate(s.cfg.SnapshotEvery).Add(s.cfg.SnapshotEvery)
+	if err := s.reload(ctx, m); err != nil {
+		return err
 	}
-	return s.restoreIDs(ctx, m)
+	if s.isCommitted(m) {
+		return nil
+	}
+	return fmt.Errorf("the state does not have the hash that its manifest gives, after a full restore: %d rows instead of %d; the segments in %s are damaged",
+		s.store.RowCount(), m.StateRows, s.cfg.State.URL())
 }
 
-// openStore uses the local cache if its marker says that it holds exactly the
-// last commit, and that the host has not started anew since. One that cannot
-// even be opened is made anew too: a kill while Badger makes a file is enough
-// for that.
+// isCommitted holds the state against the manifest. The first manifest of a
+// shard that was split or merged does not know its hash yet.
+func (s *Shard) isCommitted(m *manifest.Manifest) bool {
+	return m.StateHash == nil || s.store.Hash() == uint64(*m.StateHash) && s.store.RowCount() == m.StateRows
+}
+
+// openStore uses the local cache if its marker says that it holds the last
+// commit, or an earlier one from which the segments lead on, and that the host
+// has not started anew since. One that cannot even be opened is made anew too:
+// a kill while Badger makes a file is enough for that.
 func (s *Shard) openStore(ctx context.Context, m *manifest.Manifest) error {
 	if err := s.openCache(); err != nil {
 		return s.reload(ctx, m)
@@ -137,10 +187,30 @@ func (s *Shard) openStore(ctx context.Context, m *manifest.Manifest) error {
 	if err == nil && !ok && len(m.Segments) == 0 {
 		return nil // nothing anywhere: a new shard
 	}
-	if err == nil && ok && mark.Checkpoint >= lastCheckpoint(m) && mark.Checkpoint <= m.Ckpt && mark.BootID == s.bootID && s.bootID != "" {
+	if err != nil || !ok || !mark.Usable(s.bootID, m) {
+		return s.reload(ctx, m)
+	}
+	if mark.Checkpoint >= lastCheckpoint(m) {
 		return nil
 	}
-	return s.reload(ctx, m)
+	return s.catchUp(ctx, m, mark.Checkpoint)
+}
+
+// catchUp applies the segments above a checkpoint to the local cache and reads
+// all of it again: what the cache holds beyond its marker is not known.
+func (s *Shard) catchUp(ctx context.Context, m *manifest.Manifest, from int64) error {
+	if m.StateHash == nil {
+		return s.reload(ctx, m)
+	}
+	mark := state.Marker{Checkpoint: lastCheckpoint(m), Epoch: m.Epoch, BootID: s.bootID,
+		Totals: state.Totals{Rows: m.StateRows, Hash: uint64(*m.StateHash)}}
+	if err := s.store.CatchUp(state.ReadSince(ctx, s.cfg.State, m, from), mark); err != nil {
+		return s.reload(ctx, m)
+	}
+	if t, err := s.store.Scan(ctx); err != nil || t != mark.Totals {
+		return s.reload(ctx, m)
+	}
+	return nil
 }
 
 // openCache opens what is in the folder of the local cache. Damaged files can
@@ -186,7 +256,24 @@ func (s *Shard) reload(ctx context.Context, m *manifest.Manifest) error {
 		return err
 	}
 	mark := state.Marker{Checkpoint: lastCheckpoint(m), Epoch: m.Epoch, BootID: s.bootID}
-	return s.store.Load(state.ReadState(ctx, s.cfg.State, m, nil), mark)
+	return s.store.Load(s.reported(state.ReadState(ctx, s.cfg.State, m, nil), m.StateRows), mark)
+}
+
+// reported passes rows on and says now and then how many there were: a large
+// state takes its time.
+func (s *Shard) reported(rows iter.Seq2[state.Row, error], all int64) iter.Seq2[state.Row, error] {
+	return func(yield func(state.Row, error) bool) {
+		n, last := int64(0), time.Now()
+		for row, err := range rows {
+			if n++; n%4096 == 0 && time.Since(last) >= 5*time.Second {
+				last = time.Now()
+				s.cfg.logger().Info("restoring the state", "rows", n, "of", all)
+			}
+			if !yield(row, err) {
+				return
+			}
+		}
+	}
 }
 
 // lastCheckpoint is the newest checkpoint that changed the state.
@@ -223,10 +310,14 @@ func (s *Shard) emptySpool() (string, error) {
 	return dir, nil
 }
 
-// local is a folder of the shard's cache, "" when it is kept in memory.
-func (c *Config) local(name string) string {
-	if c.Local == "" {
-		return ""
+// fetch reads an object and holds it against its hash.
+func fetch(ctx context.Context, store blob.Store, name, sha string) (*bytes.Reader, error) {
+	data, _, err := store.Get(ctx, name)
+	if err != nil {
+		return nil, err
 	}
-	return filepath.Join(c.Local, c.Stream, c.Shard, name)
+	if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != sha {
+		return nil, fmt.Errorf("%s in %s does not have the SHA-256 of the manifest: it is damaged", name, store.URL())
+	}
+	return bytes.NewReader(data), nil
 }

@@ -6,59 +6,28 @@
 // actor, changes the inventory, meets the rules, and becomes rows. Nothing
 // leaves memory until a commit, which makes position, state, rows and findings
 // durable together (commit.go); a crash in between is as if the batch had not
-// been read yet (recover.go).
+// been read yet (recover.go). Rows become files in the background (roll.go),
+// and shards are born and end where a stream splits or merges them (reshard.go).
 //
 // One goroutine owns a Shard. Time is an argument: event times and arrivals
-// come with the records, and nothing here reads a clock, so the same input
-// gives the same rows, findings and files.
+// come with the records, so the same input gives the same rows, findings and
+// state. The wall clock comes with a batch as well, and decides no more than
+// when to commit and when to end a file.
 package processor
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/cairnstream/cairn/export"
 	"github.com/cairnstream/cairn/processor/cloudtrail"
 	"github.com/cairnstream/cairn/processor/identity"
-	"github.com/cairnstream/cairn/processor/resource"
 	"github.com/cairnstream/cairn/processor/rule"
 	"github.com/cairnstream/cairn/state"
-	"github.com/cairnstream/cairn/state/blob"
 	"github.com/cairnstream/cairn/state/manifest"
 )
-
-// Config is what a shard is made of. The stores, rules and catalogue are
-// shared by all shards of a process and are not changed by them.
-type Config struct {
-	App, Stream, Shard string
-	HashRange          [2]string // first and last hash key of the shard, decimal
-	HashShare          float64   // its part of the whole range
-	// Source is the identity of the input up to a sequence number. It stands in
-	// the manifest, so that other input is refused instead of mixed in.
-	Source func(sequence string) string
-
-	Lake, State blob.Store
-	Local       string // folder of the local cache; "": in memory
-	Rules       *rule.Set
-	Catalogue   *resource.Catalogue
-
-	Lateness      time.Duration // of the watermark behind arrival
-	SnapshotEvery time.Duration // distance of inventory snapshots, at least an hour; 0: only at the end
-	// KeepTombstones is how long a deleted resource stays in the inventory, in
-	// event time behind the watermark.
-	KeepTombstones time.Duration
-	CommitRecords  int64       // a commit is due after so many records of the shard
-	CommitBytes    int64       // or when so much state has changed
-	Encoders       int         // Parquet files that are encoded at once
-	Rolls          *sync.Mutex // shared by the shards of a process: one of them encodes at a time
-	Writer         string      // identifies this process in names, 16 hex digits
-	Log            *slog.Logger
-}
 
 // Shard is one shard in the hands of one owner.
 type Shard struct {
@@ -71,39 +40,84 @@ type Shard struct {
 	inventory *inventory
 	matcher   *rule.Matcher
 	dlq       quarantine
+	outbox    outbox
 	form      rowForm // scratch for building rows
 
-	position    string    // the last record that is wholly included
-	arrival     time.Time // its arrival
-	watermark   time.Time // event times up to here are expected to be complete
-	newest      time.Time // newest event time, not trusted beyond arrival
-	snapshotted time.Time // newest snapshot, or where the stream begins
-	counts      manifest.Counts
-	first       string        // first record since the last commit
-	since       span          // what happened since the last commit
-	reported    []snapshotRow // snapshots since the last commit
+	position  string    // the last record that is wholly included
+	arrival   time.Time // its arrival
+	watermark time.Time // event times up to here are expected to be complete
+	newest    time.Time // newest event time, not trusted beyond arrival
+	now       time.Time // wall clock as of the last batch; zero in a replay
+	counts    manifest.Counts
+	open      manifest.Extent // what was done since the last cut
+	cutCounts manifest.Counts // as of the last cut
+	gaps      []manifest.Gap  // since the last commit
 
-	committed  chan error // the commit in flight, if any
-	otherRules bool       // the rules have changed since the last owner
-	bootID     string     // of the host; a cache from before a power loss is not trusted
-	lock       io.Closer  // of the local cache
+	records    int64         // since the last commit
+	snapshots  []snapshotRow // taken since the last commit
+	urgent     bool          // an alert waits for the commit
+	frozenAt   time.Time     // wall clock of the last commit
+	reportedAt time.Time     // wall clock of the last report of progress
+	committed  chan error    // the commit in flight, if any
+	rolling    *roll         // the roll under way, if any
+	compacting *compaction   // the compaction under way, if any
+	failed     error         // why the shard ended
+	ending     bool          // the stream has closed the shard
+	otherRules bool          // the rules have changed since the last owner
+	bootID     string        // of the host; a cache from before a power loss is not trusted
+	lock       io.Closer     // of the local cache
+
+	background context.Context // of what runs beside commits; ends with the lease or at Close
+	cancel     context.CancelFunc
 }
 
 // Process takes in a batch. It returns when all of it is in memory; commits
 // that became due run beside the next batches. An error ends the shard: what
 // was committed stands, and the next owner goes on from there.
 func (s *Shard) Process(ctx context.Context, b *Batch) error {
+	s.tell(b.Now)
 	for i := range b.Items {
-		if err := s.item(ctx, &b.Items[i]); err != nil {
-			return fmt.Errorf("shard %s at %s: %w", s.cfg.Shard, trim(b.Items[i].Sequence), err)
+		it := &b.Items[i]
+		whole := i+1 == len(b.Items) || b.Items[i+1].Sequence != it.Sequence
+		if err := s.item(ctx, it, whole); err != nil {
+			return fmt.Errorf("shard %s at %s: %w", s.cfg.Shard, trim(it.Sequence), err)
 		}
 	}
-	return s.reach(ctx, b.Through, b.Arrival)
+	if err := s.reach(ctx, b.Through, b.Arrival); err != nil {
+		return err
+	}
+	return s.commitIfDue(ctx)
 }
 
-// item is the way of one piece of the stream.
-func (s *Shard) item(ctx context.Context, it *Item) error {
-	if it.Sequence <= s.position && it.Ordinal == 0 {
+// Idle says that the source was read to its tip at the time now, and that there
+// was nothing. The watermark follows the clock then, so that an absence can be
+// noticed and a snapshot taken where nothing happens.
+func (s *Shard) Idle(ctx context.Context, now time.Time) error {
+	s.tell(now)
+	if err := s.advance(now.Add(-tipMargin - s.cfg.Lateness)); err != nil {
+		return fmt.Errorf("shard %s: %w", s.cfg.Shard, err)
+	}
+	return s.commitIfDue(ctx)
+}
+
+// tipMargin is what a record may still need from its arrival until a read at
+// the tip returns it.
+const tipMargin = 30 * time.Second
+
+// tell moves the wall clock.
+func (s *Shard) tell(now time.Time) {
+	if s.frozenAt.IsZero() {
+		s.frozenAt, s.reportedAt = now, now
+	}
+	if now.After(s.now) {
+		s.now = now
+	}
+}
+
+// item is the way of one piece of the stream. whole tells that it is the last
+// one of its record.
+func (s *Shard) item(ctx context.Context, it *Item, whole bool) error {
+	if manifest.CompareSeq(it.Sequence, s.position) <= 0 {
 		return nil // the shard has it from before an interruption
 	}
 	if err := s.arrive(it.Arrival); err != nil {
@@ -122,7 +136,7 @@ func (s *Shard) item(ctx context.Context, it *Item) error {
 	if err != nil {
 		return err
 	}
-	return s.passed(ctx, it)
+	return s.passed(ctx, it, whole)
 }
 
 // event is the way of one event.
@@ -147,17 +161,22 @@ func (s *Shard) event(it *Item) error {
 	return s.addEvent(e, &place, found)
 }
 
-// arrive moves time: the watermark follows the greatest arrival, and when it
-// passes the time of a snapshot, the snapshot is taken, before the record that
-// moved it has any effect.
+// arrive moves time: the watermark follows the greatest arrival.
 func (s *Shard) arrive(at time.Time) error {
 	if !at.After(s.arrival) {
 		return nil
 	}
 	s.arrival = at
-	if w := at.Add(-s.cfg.Lateness); w.After(s.watermark) {
-		s.watermark = w
+	return s.advance(at.Add(-s.cfg.Lateness))
+}
+
+// advance moves the watermark. When it passes the time of a snapshot, the
+// snapshot is taken, before the record that moved it has any effect.
+func (s *Shard) advance(to time.Time) error {
+	if !to.After(s.watermark) {
+		return nil
 	}
+	s.watermark = to
 	s.ids.expire(s.watermark)
 	s.inventory.horizon = s.watermark.Add(-s.cfg.KeepTombstones)
 	return s.snapshotDue()
@@ -170,7 +189,7 @@ func (s *Shard) saw(e *cloudtrail.Event, arrival time.Time) {
 	if t.After(s.newest) {
 		s.newest = t
 	}
-	s.since.saw(e.Time, arrival)
+	widen(&s.open, e.Time, arrival)
 	if e.Time.Before(s.watermark) {
 		s.counts.Late++
 	}
@@ -189,26 +208,35 @@ func (s *Shard) place(it *Item) place {
 	return place{item: it, late: it.Event.Time.Before(s.watermark), day: day(it.Event.Time, it.Arrival)}
 }
 
-// passed notes that a piece is wholly included, and commits when that is due.
-func (s *Shard) passed(ctx context.Context, it *Item) error {
+// passed notes that a piece is included, and commits when memory or the count
+// of records asks for it. A commit never ends inside a record of the stream.
+func (s *Shard) passed(ctx context.Context, it *Item, whole bool) error {
 	if it.empty() {
 		return nil // the piece that moved time follows under the same number
 	}
-	s.position = it.Sequence
-	if s.first == "" {
-		s.first = it.Sequence
+	if s.open.First == "" {
+		s.open.First = it.Sequence
 	}
 	s.counts.In += max(1, int64(it.Control))
-	s.since.records++
-	if s.since.records >= s.cfg.CommitRecords || s.store.DirtyBytes()+int64(s.dlq.lines.Len()) >= s.cfg.CommitBytes {
+	s.records++
+	if !whole {
+		return nil
+	}
+	s.position = it.Sequence
+	if s.records >= s.cfg.CommitRecords || s.full() {
 		return s.commit(ctx)
 	}
 	return nil
 }
 
+// full tells that what waits for a commit has reached its limit of memory.
+func (s *Shard) full() bool {
+	return s.store.DirtyBytes()+int64(s.dlq.lines.Len()) >= s.cfg.CommitBytes
+}
+
 // reach notes how far the stream went at the end of a batch.
 func (s *Shard) reach(ctx context.Context, through string, arrival time.Time) error {
-	if through <= s.position {
+	if manifest.CompareSeq(through, s.position) <= 0 {
 		return nil
 	}
 	if err := s.arrive(arrival); err != nil {
@@ -216,28 +244,6 @@ func (s *Shard) reach(ctx context.Context, through string, arrival time.Time) er
 	}
 	s.position = through
 	return ctx.Err()
-}
-
-// Finish takes the last snapshot, as of at, and commits all that is left. The
-// shard may go on afterwards.
-func (s *Shard) Finish(ctx context.Context, at time.Time) error {
-	if err := s.snapshot(at); err != nil {
-		return err
-	}
-	if s.changed() {
-		if err := s.commit(ctx); err != nil {
-			return err
-		}
-	}
-	if err := s.settle(); err != nil {
-		return err
-	}
-	return s.clearPublished(ctx)
-}
-
-// changed tells that something happened since the last commit.
-func (s *Shard) changed() bool {
-	return s.since.records > 0 || len(s.reported) > 0
 }
 
 // Position is the sequence number up to which everything is included, ""
@@ -257,11 +263,5 @@ func (s *Shard) OtherRules() bool { return s.otherRules }
 // Counts are the counts since the shard began.
 func (s *Shard) Counts() manifest.Counts { return s.counts }
 
-// Close gives up the shard without a commit. It waits for one in flight.
-func (s *Shard) Close() error {
-	errs := []error{s.settle(), s.rows.Freeze().Close()}
-	if s.store != nil {
-		errs = append(errs, s.store.Close())
-	}
-	return errors.Join(append(errs, s.lock.Close())...)
-}
+// Manifest is the last commit. It must not be changed.
+func (s *Shard) Manifest() *manifest.Manifest { return s.handle.Current() }

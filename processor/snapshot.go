@@ -2,49 +2,166 @@ package processor
 
 import (
 	"fmt"
+	"iter"
+	"math/big"
 	"time"
 
 	"github.com/cairnstream/cairn/processor/resource"
+	"github.com/cairnstream/cairn/state"
 	"github.com/cairnstream/cairn/state/key"
+	"github.com/cairnstream/cairn/state/manifest"
 )
 
-// snapshotRow is a snapshot taken since the last commit.
-type snapshotRow struct {
-	at   time.Time
-	rows int64
+// snapshotPart is a part of the shard's hash range with snapshots of its own:
+// in a shard that was merged, one parent may have been ahead of the other.
+type snapshotPart struct {
+	lo, hi   string // decimal, both included
+	hashes   key.Range
+	share    float64   // of the whole hash range
+	through  time.Time // newest snapshot, or where the stream begins
+	boundary time.Time // the next one
+}
+
+// snapshotParts are the parts that a manifest names, or the whole range.
+func (s *Shard) snapshotParts(m *manifest.Manifest) ([]snapshotPart, error) {
+	refs := m.Snapshots
+	if len(refs) == 0 {
+		refs = []manifest.Snapshots{{Lo: m.HashRange[0], Hi: m.HashRange[1]}}
+	}
+	var parts []snapshotPart
+	for _, ref := range refs {
+		hashes, err := key.ParseRange(ref.Lo, ref.Hi)
+		if err != nil {
+			return nil, err
+		}
+		p := snapshotPart{lo: ref.Lo, hi: ref.Hi, hashes: hashes, share: share(ref.Lo, ref.Hi), through: ref.Through}
+		if len(refs) == 1 {
+			p.share = s.cfg.HashShare
+		}
+		s.follow(&p, m.Watermark)
+		parts = append(parts, p)
+	}
+	return parts, nil
+}
+
+// follow sets the next snapshot time of a part.
+func (s *Shard) follow(p *snapshotPart, watermark time.Time) {
+	step := s.cfg.SnapshotEvery
+	if watermark.IsZero() {
+		return
+	}
+	if at := watermark.Truncate(max(step, time.Hour)); at.After(p.through) {
+		p.through = at
+	}
+	if step <= 0 {
+		return
+	}
+	p.boundary = watermark.Truncate(step).Add(step)
+	for !p.boundary.After(p.through) {
+		p.boundary = p.boundary.Add(step)
+	}
+}
+
+// share is a hash range's part of the whole one.
+func share(lo, hi string) float64 {
+	first, ok1 := new(big.Int).SetString(lo, 10)
+	last, ok2 := new(big.Int).SetString(hi, 10)
+	if !ok1 || !ok2 {
+		return 0
+	}
+	size := new(big.Int).Sub(last, first)
+	f, _ := new(big.Float).SetInt(size.Add(size, big.NewInt(1))).Float64()
+	return f / (1 << 64) / (1 << 64)
+}
+
+// part is the part of the range that a hash belongs to. One from outside goes
+// with the lowest.
+func (v *inventory) part(h key.Hash) *snapshotPart {
+	for i := range v.parts {
+		if v.parts[i].hashes.Contains(h) {
+			return &v.parts[i]
+		}
+	}
+	return &v.parts[0]
+}
+
+// unite makes one part of all when they are equally far.
+func (s *Shard) unite() {
+	v := s.inventory
+	first := v.parts[0]
+	for _, p := range v.parts {
+		if !p.through.Equal(first.through) || !p.boundary.Equal(first.boundary) {
+			return
+		}
+	}
+	if len(v.parts) > 1 {
+		first.lo, first.hi, first.hashes, first.share = s.cfg.HashRange[0], s.cfg.HashRange[1], v.own, s.cfg.HashShare
+		v.parts = []snapshotPart{first}
+	}
+}
+
+// snapshots tells the manifest how far the parts are.
+func (v *inventory) snapshots() []manifest.Snapshots {
+	var out []manifest.Snapshots
+	for _, p := range v.parts {
+		out = append(out, manifest.Snapshots{Lo: p.lo, Hi: p.hi, Through: p.through})
+	}
+	return out
 }
 
 // snapshotDue takes the snapshot whose time the watermark has passed, if there
 // is one. When it passed several at once only the newest is taken. Where the
 // stream begins there is nothing to take.
 func (s *Shard) snapshotDue() error {
-	step := s.cfg.SnapshotEvery
-	if step <= 0 {
+	if s.cfg.SnapshotEvery <= 0 {
 		return nil
 	}
-	at := s.watermark.Truncate(step)
-	if at.Add(step).Equal(s.inventory.boundary) {
-		return nil
+	at, due := s.watermark.Truncate(s.cfg.SnapshotEvery), false
+	for i := range s.inventory.parts {
+		p := &s.inventory.parts[i]
+		if p.boundary.IsZero() {
+			s.follow(p, s.watermark)
+		}
+		due = due || !p.boundary.After(at)
 	}
-	if s.snapshotted.IsZero() {
-		s.snapshotted = at
+	if !due {
+		return nil
 	}
 	if err := s.snapshot(at); err != nil {
 		return err
 	}
-	// What was kept beside for the old boundary says nothing of the next one,
-	// also where the end of an earlier run had taken the snapshot already.
-	if err := s.forgetPreImages(); err != nil {
+	// What was kept beside for this boundary says nothing of the next one, also
+	// where the end of an earlier run had taken the snapshot already.
+	if err := s.forgetPreImages(at); err != nil {
 		return fmt.Errorf("after snapshot %s: %w", snapshotName(at), err)
 	}
-	s.inventory.boundary = at.Add(step)
+	for i := range s.inventory.parts {
+		if p := &s.inventory.parts[i]; !p.boundary.After(at) {
+			s.follow(p, s.watermark)
+		}
+	}
+	s.unite()
 	return nil
 }
 
-// forgetPreImages drops the copies that were kept for a snapshot.
-func (s *Shard) forgetPreImages() error {
+// inventoryRows are the rows of all resources, those of partition keys from
+// outside of the range last.
+func (s *Shard) inventoryRows() iter.Seq2[state.Row, error] {
+	return func(yield func(state.Row, error) bool) {
+		for _, prefix := range [][]byte{{key.SpaceKeyed}, key.Whole(key.Inventory), key.Whole(key.PreImage)} {
+			for row, err := range s.store.Range(prefix) {
+				if !yield(row, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+}
+
+// forgetPreImages drops the copies that were kept for snapshots up to at.
+func (s *Shard) forgetPreImages(at time.Time) error {
 	var forget [][]byte
-	for row, err := range s.store.Range([]byte{key.SpaceKeyed}) {
+	for row, err := range s.inventoryRows() {
 		if err != nil {
 			return err
 		}
@@ -52,7 +169,14 @@ func (s *Shard) forgetPreImages() error {
 		if err != nil {
 			return err
 		}
-		if parts.Kind == key.PreImage {
+		if parts.Kind != key.PreImage {
+			continue
+		}
+		of, _, err := key.TakeTime(parts.Rest)
+		if err != nil {
+			return err
+		}
+		if !of.After(at) {
 			forget = append(forget, row.Key)
 		}
 	}
@@ -62,15 +186,20 @@ func (s *Shard) forgetPreImages() error {
 	return nil
 }
 
-// snapshot writes the inventory as of at, unless that was done.
+// snapshot writes the inventory as of at, but for the parts of the range of
+// which that was done.
 func (s *Shard) snapshot(at time.Time) error {
-	if !at.After(s.snapshotted) {
+	due := map[*snapshotPart]bool{}
+	for i := range s.inventory.parts {
+		if p := &s.inventory.parts[i]; at.After(p.through) {
+			due[p] = true
+		}
+	}
+	if len(due) == 0 {
 		return nil
 	}
-	s.snapshotted = at
-	done := snapshotRow{at: at}
 	forget := [][]byte{}
-	for row, err := range s.store.Range([]byte{key.SpaceKeyed}) {
+	for row, err := range s.inventoryRows() {
 		if err != nil {
 			return fmt.Errorf("snapshot %s: %w", snapshotName(at), err)
 		}
@@ -78,37 +207,47 @@ func (s *Shard) snapshot(at time.Time) error {
 		if err != nil {
 			return fmt.Errorf("snapshot %s: %w", snapshotName(at), err)
 		}
-		switch parts.Kind {
-		case key.Inventory:
-			expired, err := s.snapshotRecord(parts, row.Value, &done)
-			if err != nil {
-				return fmt.Errorf("snapshot %s: %w", snapshotName(at), err)
-			}
-			if expired {
-				forget = append(forget, row.Key)
-			}
+		of := s.inventory.part(parts.Hash)
+		if parts.Kind != key.Inventory || !due[of] {
+			continue
+		}
+		expired, err := s.snapshotRecord(parts, row.Value, at, of)
+		if err != nil {
+			return fmt.Errorf("snapshot %s: %w", snapshotName(at), err)
+		}
+		if expired {
+			forget = append(forget, row.Key)
 		}
 	}
 	for _, k := range forget {
 		s.store.Delete(k)
 	}
-	s.reported = append(s.reported, done)
+	for i := range s.inventory.parts {
+		if p := &s.inventory.parts[i]; due[p] {
+			p.through = at
+			s.snapshots = append(s.snapshots, snapshotRow{at: at, share: p.share})
+		}
+	}
 	return nil
 }
 
 // snapshotRecord writes one resource, as it was if later changes are known
 // already. It tells when the record is a tombstone that may go.
-func (s *Shard) snapshotRecord(parts key.Parts, value []byte, done *snapshotRow) (expired bool, err error) {
+func (s *Shard) snapshotRecord(parts key.Parts, value []byte, at time.Time, of *snapshotPart) (expired bool, err error) {
 	k, ok := resource.ParseKey(string(parts.Rest))
 	if !ok {
 		return false, fmt.Errorf("state row %q is no resource", parts.Rest)
 	}
-	if done.at.Equal(s.inventory.boundary) {
-		before, kept, err := s.store.Get(key.Keyed(parts.Hash, key.PreImage, parts.Rest))
+	if at.Equal(of.boundary) {
+		kept := key.Keyed(parts.Hash, key.PreImage, key.AppendTime(nil, at), parts.Rest)
+		if parts.Space == key.SpaceWhole {
+			kept = key.Whole(key.PreImage, key.AppendTime(nil, at), parts.Rest)
+		}
+		before, found, err := s.store.Get(kept)
 		if err != nil {
 			return false, err
 		}
-		if kept {
+		if found {
 			value = before
 		}
 	}
@@ -122,15 +261,14 @@ func (s *Shard) snapshotRecord(parts key.Parts, value []byte, done *snapshotRow)
 	if record.Expired(s.watermark, s.cfg.KeepTombstones) {
 		return true, nil
 	}
-	view := s.cfg.Catalogue.View(k, record, done.at)
-	row := ResourceRow(&view, done.at, s.watermark, s.cfg.Shard)
-	done.rows++
-	return false, s.rows.AddResource(snapshotName(done.at), &row)
+	view := s.cfg.Catalogue.View(k, record, at)
+	row := ResourceRow(&view, at, s.watermark, s.cfg.Shard)
+	return false, s.rows.AddResource(snapshotName(at), &row)
 }
 
 // Resources counts the resources that are not deleted.
 func (s *Shard) Resources() (n int64, err error) {
-	for row, err := range s.store.Range([]byte{key.SpaceKeyed}) {
+	for row, err := range s.inventoryRows() {
 		if err != nil {
 			return 0, err
 		}

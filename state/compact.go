@@ -56,6 +56,12 @@ func Compact(ctx context.Context, store blob.Store, m *manifest.Manifest, expire
 	return c, nil
 }
 
+// CompactionDue tells whether Compact would merge something.
+func CompactionDue(m *manifest.Manifest) bool {
+	_, from, to := plan(m.Segments)
+	return from < to
+}
+
 // plan finds what to compact: the segments from from up to but without to.
 func plan(refs []manifest.Segment) (kind segment.Kind, from, to int) {
 	var base, merged int64

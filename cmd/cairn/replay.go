@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
-	"sync"
 	"time"
 
 	"github.com/cairnstream/cairn/bench/gen"
@@ -171,7 +170,7 @@ func (t tuning) pipeline(ctx context.Context, at place, shard processor.Config) 
 	shard.App, shard.Local, shard.Writer = "cairn", at.local(), writer()
 	shard.Lateness, shard.SnapshotEvery, shard.KeepTombstones = t.Lateness, t.SnapshotEvery, t.KeepTombstones
 	shard.CommitRecords, shard.CommitBytes = t.CommitRecords, 32<<20
-	shard.Encoders, shard.Rolls = t.Encoders, new(sync.Mutex)
+	shard.Encoders, shard.Rolls = t.Encoders, make(chan struct{}, 1)
 	return replay.Config{Shards: t.Shards, Decoders: t.Decoders, Shard: shard}, nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -37,7 +36,7 @@ func config(t testing.TB, dir string) Config {
 	return Config{Shards: 4, Shard: processor.Config{
 		App: "cairn", Lake: open("lake"), State: open("state"), Local: filepath.Join(dir, "local"),
 		Rules: rules, Catalogue: catalogue, Lateness: 20 * time.Minute, SnapshotEvery: 24 * time.Hour, KeepTombstones: 30 * 24 * time.Hour,
-		CommitRecords: 500_000, CommitBytes: 32 << 20, Encoders: 2, Rolls: new(sync.Mutex), Writer: "0123456789abcdef",
+		CommitRecords: 500_000, CommitBytes: 32 << 20, Encoders: 2, Rolls: make(chan struct{}, 1), Writer: "0123456789abcdef",
 		Log: slog.New(slog.DiscardHandler),
 	}}
 }

@@ -97,9 +97,6 @@ func (m *Manifest) Clone() *Manifest {
 		c.Reports[i].Files = clone(c.Reports[i].Files)
 	}
 	c.Snapshots = clone(m.Snapshots)
-	for i := range c.Snapshots {
-		c.Snapshots[i].Due = clone(c.Snapshots[i].Due)
-	}
 	return &c
 }
 

@@ -68,6 +68,7 @@ type Manifest struct {
 	Rolling *Extent  `json:"rolling,omitempty"`
 	Reports []Report `json:"reports,omitempty"`
 
+	Outbox    int64       `json:"outbox,omitempty"` // alerts in the state that are not known to be delivered
 	Snapshots []Snapshots `json:"snapshots,omitempty"`
 	Gaps      []Gap       `json:"gaps,omitempty"`
 
@@ -195,17 +196,9 @@ type Pending struct {
 
 // Snapshots is the progress of inventory snapshots in one hash range.
 type Snapshots struct {
-	Lo      string        `json:"lo"`
-	Hi      string        `json:"hi"`
-	Through time.Time     `json:"through,omitzero"` // newest snapshot written
-	Due     []DueSnapshot `json:"due,omitempty"`
-}
-
-// DueSnapshot is a snapshot that has to be written, and the first checkpoint
-// whose watermark had reached it.
-type DueSnapshot struct {
-	T    time.Time `json:"t"`
-	Ckpt int64     `json:"ckpt"`
+	Lo      string    `json:"lo"`
+	Hi      string    `json:"hi"`
+	Through time.Time `json:"through,omitzero"` // newest snapshot written
 }
 
 // Gap is input that was lost before it could be read.

@@ -18,6 +18,8 @@ var noon = time.Date(2024, 3, 1, 12, 0, 0, 0, time.UTC)
 // full has something in every member.
 func full() *Manifest {
 	hash := Hash(0x0123456789abcdef)
+	extent := Extent{First: "5", Last: "6", From: []Reach{{Share: 0.25, Watermark: noon}}, To: noon, Counts: Counts{In: 1, Rows: 1},
+		FirstEvent: noon, LastEvent: noon, FirstArrival: noon, LastArrival: noon, Gaps: []Gap{{From: "1", To: "2", Reason: "retention"}}, Since: noon}
 	return &Manifest{
 		Format: Format, App: "cairn", Stream: "trail", Shard: "shardId-000000000001", HashRange: [2]string{"0", "99"},
 		Source: "arn:aws:kinesis:eu-central-1:123456789012:stream/trail 2024-01-01", Parents: []Parent{{"shardId-000000000000", 4}},
@@ -28,9 +30,12 @@ func full() *Manifest {
 		RowLogs: []RowLog{{Key: "r", Ckpt: 7, At: noon, Bytes: 9, SHA256: "cc", Tables: map[string]TableSize{"events": {1, 2}}}},
 		Cut:     map[string]Mark{"events": {5, 60.5}}, Rolled: map[string]Mark{"events": {4, 60.5}},
 		Pending:   []Pending{{Stage: "_stage/1", Final: "events/1", Table: "events", Rows: 1, Bytes: 2, SHA256: "dd"}},
-		Snapshots: []Snapshots{{Lo: "0", Hi: "99", Through: noon, Due: []DueSnapshot{{noon.Add(time.Hour), 7}}}},
-		Gaps:      []Gap{{From: "1", To: "2", FromTime: noon, ToTime: noon, Reason: "retention"}},
-		Config:    Config{Version: "v1.2.3", Rules: "ee"}, Committed: noon,
+		Snapshots: []Snapshots{{Lo: "0", Hi: "99", Through: noon}},
+		Outbox:    3,
+		Open:      extent, Rolling: &extent,
+		Reports: []Report{{Table: "resources", Snapshot: "2026-03-01T12-00", Share: 0.5, Ckpt: 7, Epoch: 2, Extent: extent, Rows: 1, Bytes: 2, Files: []string{"f"}}},
+		Gaps:    []Gap{{From: "1", To: "2", FromTime: noon, ToTime: noon, Reason: "retention"}},
+		Config:  Config{Version: "v1.2.3", Rules: "ee"}, Committed: noon,
 	}
 }
 
