@@ -1,0 +1,216 @@
+package kcl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// lease is the right to process a shard. Its context ends with it.
+type lease struct {
+	shard string
+	token string
+	hint  string // checkpoint that the table had when the lease was taken
+	ctx   context.Context
+	end   context.CancelCauseFunc
+
+	// Guarded by Leases.mu.
+	until     time.Time // by the monotonic clock
+	expiry    *time.Timer
+	claim     string // worker that wants the shard
+	failed    error  // the shard cannot go on here
+	releasing bool
+}
+
+func newLease(shard, hint string) *lease {
+	ctx, end := context.WithCancelCause(context.Background())
+	return &lease{shard: shard, token: newToken(), hint: hint, ctx: ctx, end: end}
+}
+
+// renew keeps a lease until it ends. An answer that does not come leaves the
+// lease as it is until it runs out; only a row that is not ours ends it at once.
+func (l *Leases) renew(h *lease) {
+	wait := l.cfg.TTL / 4
+	for {
+		select {
+		case <-h.ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		wait = l.cfg.TTL / 4
+		if err := l.renewOnce(h); err != nil && h.ctx.Err() == nil {
+			l.cfg.Log.Warn("a lease was not renewed", "shard", h.shard, "error", err)
+			l.cfg.Metrics.leaseEvents.WithLabelValues("renewal_failed").Inc()
+			wait = l.cfg.TTL / 10
+		}
+	}
+}
+
+func (l *Leases) renewOnce(h *lease) error {
+	if !l.valid(h) {
+		l.expire(h)
+		return nil
+	}
+	until := time.Now().Add(l.cfg.TTL)
+	ctx, cancel := context.WithTimeout(h.ctx, l.cfg.TTL/3)
+	defer cancel()
+	now, err := l.table.update(ctx, h.shard, "LeaseToken = :mine", "SET "+attrTimeout+" = :t",
+		map[string]string{":mine": h.token, ":t": stamp(until)})
+	if errors.Is(err, ErrLeaseLost) {
+		l.lose(h, err)
+	}
+	if err != nil {
+		return err
+	}
+	l.wrote(now)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	h.until = until
+	h.expiry.Reset(time.Until(until))
+	return nil
+}
+
+// valid tells that a lease has not ended, by the clock too: after a pause of the
+// process the timer may be late.
+func (l *Leases) valid(h *lease) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return h.ctx.Err() == nil && time.Now().Before(h.until)
+}
+
+// expire ends a lease that has run out.
+func (l *Leases) expire(h *lease) {
+	l.mu.Lock()
+	left := time.Until(h.until)
+	if left > 0 && h.ctx.Err() == nil {
+		h.expiry.Reset(left) // it was renewed while the timer fired
+		l.mu.Unlock()
+		return
+	}
+	l.mu.Unlock()
+	l.lose(h, fmt.Errorf("%w: it ran out without a renewal", ErrLeaseLost))
+}
+
+// lose ends a lease that is not this worker's any more.
+func (l *Leases) lose(h *lease, cause error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if h.ctx.Err() != nil {
+		return
+	}
+	h.end(cause)
+	l.cfg.Metrics.leaseEvents.WithLabelValues("lost").Inc()
+	l.cfg.Log.Error("a lease is lost", "shard", h.shard, "error", cause)
+}
+
+// fail marks a shard that cannot go on here. Its consumer ends soon, and the
+// shard is left alone for a while.
+func (l *Leases) fail(h *lease, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if h.failed == nil {
+		h.failed = err
+	}
+}
+
+// broken tells why the shard of a lease must not be read any more, nil while it
+// may.
+func (l *Leases) broken(h *lease) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if h.ctx.Err() != nil {
+		return context.Cause(h.ctx)
+	}
+	return h.failed
+}
+
+// state tells why the consumer of a lease has to end, nil while it has not.
+func (l *Leases) state(h *lease) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case h.ctx.Err() != nil:
+		return context.Cause(h.ctx)
+	case h.failed != nil:
+		return h.failed
+	case h.claim != "":
+		return fmt.Errorf("%w: %s", errWanted, h.claim)
+	}
+	return nil
+}
+
+// release gives up the lease of a shard after a last commit under it. A shard
+// without a lease, or one that is being released, is left as it is.
+func (l *Leases) release(ctx context.Context, shard string) error {
+	l.mu.Lock()
+	h := l.held[shard]
+	if h == nil || h.releasing {
+		l.mu.Unlock()
+		return nil
+	}
+	h.releasing = true
+	l.mu.Unlock()
+
+	ctx, cancel := context.WithTimeout(ctx, l.cfg.ReleaseTimeout)
+	defer cancel()
+	defer context.AfterFunc(h.ctx, cancel)()
+	l.cfg.Release(ctx, shard)
+	return l.drop(h)
+}
+
+const freeRow = "REMOVE AssignedTo, LeaseToken, LeaseTimeout"
+
+// drop frees the row of a lease, if it is still ours, and forgets the lease.
+func (l *Leases) drop(h *lease) error {
+	mine := l.valid(h)
+	h.end(errReleased)
+	ctx, cancel := context.WithTimeout(context.Background(), l.cfg.TTL/3)
+	defer cancel()
+	var err error
+	if mine {
+		var now row
+		if now, err = l.table.update(ctx, h.shard, "LeaseToken = :mine", freeRow, map[string]string{":mine": h.token}); err == nil {
+			l.wrote(now)
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	h.expiry.Stop()
+	l.noteEnd(h)
+	delete(l.held, h.shard)
+	l.cfg.Metrics.leases.Dec()
+	l.cfg.Metrics.leaseEvents.WithLabelValues("released").Inc()
+	return err
+}
+
+// Wait after a failure of a shard: it doubles from the first to the last.
+const (
+	firstWait = time.Second
+	lastWait  = time.Minute
+)
+
+// failure is how often in a row a shard ended here for no good reason.
+type failure struct {
+	times int
+	until time.Time // it is not taken before
+}
+
+// noteEnd needs mu. A consumer that ended without being asked, and not at the
+// end of its shard, has failed.
+func (l *Leases) noteEnd(h *lease) {
+	if l.closing || h.claim != "" || l.view.rows[h.shard].checkpoint == shardEnd {
+		delete(l.failures, h.shard)
+		return
+	}
+	f := l.failures[h.shard]
+	f.times++
+	f.until = time.Now().Add(backoff(f.times))
+	l.failures[h.shard] = f
+	l.cfg.Metrics.shardFailures.Inc()
+}
+
+// backoff is the wait after so many failures in a row.
+func backoff(times int) time.Duration {
+	return min(lastWait, firstWait<<min(times-1, 10))
+}
