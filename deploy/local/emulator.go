@@ -19,7 +19,7 @@ import (
 	"time"
 )
 
-// The emulators that Start knows. Each accepts any region and any credentials.
+// The emulators that Start knows. Each but NameVersityGW accepts any region and any credentials.
 const (
 	// NameKinesalite is Kinesis without enhanced fan-out: quick to start and to write to. MillisBehindLatest is always 0.
 	NameKinesalite = "kinesalite"
@@ -29,6 +29,9 @@ const (
 	NameDynalite = "dynalite"
 	// NameQueues is SQS and SNS behind one address.
 	NameQueues = "queues"
+	// NameVersityGW is S3 over a folder: strict about signatures, checksums and conditions. It accepts AccessKey and SecretKey
+	// only, for every region of S3Region. It is a Go program, built on first use.
+	NameVersityGW = "versitygw"
 )
 
 // startLimit is how long an emulator may take to answer. The slowest needs a second on an idle machine.
@@ -71,7 +74,9 @@ func programs(dir string) map[string]program {
 }
 
 // Names returns the names of the emulators, sorted.
-func Names() []string { return slices.Sorted(maps.Keys(programs(""))) }
+func Names() []string {
+	return append(slices.Sorted(maps.Keys(programs(""))), NameVersityGW)
+}
 
 // Emulator is a running process that answers as one service of AWS does, on the loopback interface. What it stores is gone with
 // it. All methods may be called concurrently.
@@ -81,6 +86,7 @@ type Emulator struct {
 	cmd  *exec.Cmd
 	out  *output
 	shim *http.Server // nil without
+	temp string       // what it stores, removed after it; "" without
 	done chan struct{}
 	once sync.Once
 }
@@ -107,59 +113,86 @@ func (e *Emulator) Stop() {
 			_ = e.shim.Close() // what is under way is to break off
 		}
 		_ = e.cmd.Process.Kill() // an error: it has ended already
+		<-e.done
+		if e.temp != "" {
+			_ = os.RemoveAll(e.temp) // in the folder for such files
+		}
 	})
 	<-e.done
 }
 
-// Start installs the npm packages if need be, starts the emulator of that name on a free port, and returns once it answers. It
-// runs until Stop, until ctx ends, or until this process ends.
+// Start installs what is needed, starts the emulator of that name on a free port, and returns once it answers. It runs until
+// Stop, until ctx ends, or until this process ends.
 func Start(ctx context.Context, name string) (*Emulator, error) {
-	dir, err := Install(ctx)
-	if err != nil {
-		return nil, err
+	start := startNode
+	if name == NameVersityGW {
+		start = startVersityGW
 	}
-	p, known := programs(dir)[name]
-	if !known {
-		return nil, fmt.Errorf("start emulator %q: unknown; there are %s", name, strings.Join(Names(), ", "))
-	}
-	e, err := p.run(ctx, dir)
+	e, err := start(ctx, name)
 	if err != nil {
 		return nil, fmt.Errorf("start emulator %s: %w", name, err)
-	}
-	e.name = name
-	if err := e.prepare(ctx, p.shim); err != nil {
-		e.Stop()
-		return nil, fmt.Errorf("start emulator %s: %w\n%s", name, err, e.Output())
 	}
 	return e, nil
 }
 
-// run starts the process. It inherits nothing of the settings that the emulators would read.
-func (p program) run(ctx context.Context, dir string) (*Emulator, error) {
-	e := &Emulator{out: &output{wanted: p.port, port: make(chan int, 1)}, done: make(chan struct{})}
-	args := append([]string{"--import", "./loopback.mjs", filepath.Join("node_modules", filepath.FromSlash(p.script))}, p.args...)
-	e.cmd = exec.CommandContext(ctx, "node", args...)
-	e.cmd.Dir = dir
-	e.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TMPDIR=" + os.TempDir()}, p.env...)
-	e.cmd.Stdout, e.cmd.Stderr = e.out, e.out
-	// Never written to: its end is the sign for the process to end.
-	if _, err := e.cmd.StdinPipe(); err != nil {
+func startNode(ctx context.Context, name string) (*Emulator, error) {
+	p, known := programs("")[name]
+	if !known {
+		return nil, fmt.Errorf("unknown; there are %s", strings.Join(Names(), ", "))
+	}
+	dir, err := Install(ctx)
+	if err != nil {
 		return nil, err
 	}
-	if err := e.cmd.Start(); err != nil {
+	p = programs(dir)[name]
+	out := &output{wanted: p.port, port: make(chan int, 1)}
+	e, err := launch(p.command(ctx, dir), name, out)
+	if err != nil {
+		return nil, err
+	}
+	return e.ready(ctx, func(ctx context.Context) error { return e.prepare(ctx, p.shim) })
+}
+
+// command runs the emulator under loopback.mjs. It inherits none of the settings that the emulators would read.
+func (p program) command(ctx context.Context, dir string) *exec.Cmd {
+	args := append([]string{"--import", "./loopback.mjs", filepath.Join("node_modules", filepath.FromSlash(p.script))}, p.args...)
+	cmd := exec.CommandContext(ctx, "node", args...)
+	cmd.Dir = dir
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TMPDIR=" + os.TempDir()}, p.env...)
+	return cmd
+}
+
+// launch starts the process.
+func launch(cmd *exec.Cmd, name string, out *output) (*Emulator, error) {
+	e := &Emulator{name: name, cmd: cmd, out: out, done: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = out, out
+	// Never written to: its end is the sign for the process to end.
+	if _, err := cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
 	go func() {
-		_ = e.cmd.Wait() // how it ended is of interest to nobody who did not end it; Output says more
+		_ = cmd.Wait() // how it ended is of interest to nobody who did not end it; Output says more
 		close(e.done)
 	}()
 	return e, nil
 }
 
-// prepare waits for the port and an answer.
-func (e *Emulator) prepare(ctx context.Context, shim bool) error {
+// ready runs what has to be waited for; if that fails, the process is ended.
+func (e *Emulator) ready(ctx context.Context, wait func(context.Context) error) (*Emulator, error) {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
+	if err := wait(ctx); err != nil {
+		e.Stop()
+		return nil, fmt.Errorf("%w\n%s", err, e.Output())
+	}
+	return e, nil
+}
+
+// prepare waits for the port and an answer.
+func (e *Emulator) prepare(ctx context.Context, shim bool) error {
 	select {
 	case port := <-e.out.port:
 		e.url = fmt.Sprintf("http://127.0.0.1:%d", port)
@@ -182,15 +215,7 @@ func (e *Emulator) prepare(ctx context.Context, shim bool) error {
 // answers returns when any HTTP answer came: what a service says to a plain GET differs.
 func (e *Emulator) answers(ctx context.Context) error {
 	for {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, e.url+"/", nil)
-		if err != nil {
-			return err
-		}
-		response, err := http.DefaultClient.Do(request)
-		if err == nil {
-			_, err = io.Copy(io.Discard, response.Body)
-			response.Body.Close()
-		}
+		err := knock(ctx, e.url+"/")
 		if err == nil {
 			return nil
 		}
@@ -202,6 +227,20 @@ func (e *Emulator) answers(ctx context.Context) error {
 			return fmt.Errorf("no answer: %w", err)
 		}
 	}
+}
+
+func knock(ctx context.Context, url string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	_, err = io.Copy(io.Discard, response.Body)
+	return err
 }
 
 // output keeps the end of what a process writes and finds the line with its port.
@@ -262,10 +301,15 @@ func Dynalite(t testing.TB) *Emulator { return startFor(t, NameDynalite) }
 // Queues starts an SQS and SNS for the test.
 func Queues(t testing.TB) *Emulator { return startFor(t, NameQueues) }
 
-// startFor does not tie the emulator to the test's context: that ends before the test's clean-ups, which may still need it.
 func startFor(t testing.TB, name string) *Emulator {
 	t.Helper()
 	Require(t)
+	return runFor(t, name)
+}
+
+// runFor does not tie the emulator to the test's context: that ends before the test's clean-ups, which may still need it.
+func runFor(t testing.TB, name string) *Emulator {
+	t.Helper()
 	e, err := Start(context.WithoutCancel(t.Context()), name)
 	if err != nil {
 		t.Fatal(err)

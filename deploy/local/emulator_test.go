@@ -171,7 +171,11 @@ func TestQueues(t *testing.T) {
 func TestEmulatorsListenOnLoopbackOnly(t *testing.T) {
 	other := otherAddress(t)
 	for _, name := range Names() {
-		e := startFor(t, name)
+		start := func(t testing.TB) *Emulator { return startFor(t, name) }
+		if name == NameVersityGW {
+			start = VersityGW
+		}
+		e := start(t)
 		at, err := url.Parse(e.URL())
 		if err != nil || at.Hostname() != "127.0.0.1" {
 			t.Fatalf("%s: %s %v", name, e.URL(), err)
@@ -232,8 +236,18 @@ func TestEndOfContextEndsEmulator(t *testing.T) {
 
 func TestStartUnknown(t *testing.T) {
 	Require(t)
-	if _, err := Start(t.Context(), "mainframe"); err == nil || !strings.Contains(err.Error(), "there are dynalite, kinesalite, kinesis-local, queues") {
+	if _, err := Start(t.Context(), "mainframe"); err == nil || !strings.Contains(err.Error(), "there are dynalite, kinesalite, kinesis-local, queues, versitygw") {
 		t.Errorf("error %v, want one with the names", err)
+	}
+}
+
+// TestVersityGWCannotBeBuilt: the error says what was tried.
+func TestVersityGWCannotBeBuilt(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	t.Setenv("HOME", t.TempDir())
+	t.Setenv("PATH", t.TempDir())
+	if path, err := installVersityGW(t.Context()); err == nil || !strings.Contains(err.Error(), "go install github.com/versity/versitygw") {
+		t.Errorf("%s, %v", path, err)
 	}
 }
 

@@ -22,24 +22,42 @@ import (
 	"github.com/johannesboyne/gofakes3"
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
 
+	"github.com/cairnstream/cairn/deploy/local"
 	"github.com/cairnstream/cairn/state/blob"
 )
 
 const bucket = "cairn-test"
 
-// useFakeS3 starts an S3 on a loopback port and points the SDK at it, in the
-// way in which a user would.
+// useFakeS3 starts an S3 on a loopback port and points the SDK at it.
 func useFakeS3(t testing.TB) {
 	t.Helper()
 	server := httptest.NewServer(gofakes3.New(s3mem.New()).Server())
 	t.Cleanup(server.Close)
-	t.Setenv("AWS_ENDPOINT_URL", server.URL)
-	t.Setenv("AWS_REGION", "eu-central-1")
-	t.Setenv("AWS_ACCESS_KEY_ID", "key")
-	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
+	useS3(t, server.URL)
+	makeBucket(t)
+}
+
+// useVersityGW does the same with a program that checks signatures and checksums and keeps objects in files.
+func useVersityGW(t testing.TB) {
+	t.Helper()
+	useS3(t, local.VersityGW(t).URL())
+	makeBucket(t)
+}
+
+// useS3 points the SDK at an S3 in the way in which a user would.
+func useS3(t testing.TB, url string) {
+	t.Helper()
+	t.Setenv("AWS_ENDPOINT_URL", url)
+	t.Setenv("AWS_REGION", local.S3Region)
+	t.Setenv("AWS_ACCESS_KEY_ID", local.AccessKey)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", local.SecretKey)
 	t.Setenv("AWS_CONFIG_FILE", os.DevNull)
 	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
 	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
+}
+
+func makeBucket(t testing.TB) {
+	t.Helper()
 	cfg, err := config.LoadDefaultConfig(context.Background())
 	if err != nil {
 		t.Fatal(err)
@@ -69,6 +87,10 @@ func forEachStore(t *testing.T, test func(t *testing.T, store blob.Store)) {
 	t.Run("s3 bucket", func(t *testing.T) {
 		useFakeS3(t)
 		test(t, open(t, "s3://"+bucket))
+	})
+	t.Run("versitygw", func(t *testing.T) {
+		useVersityGW(t)
+		test(t, open(t, "s3://"+bucket+"/some/prefix"))
 	})
 }
 

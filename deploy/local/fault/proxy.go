@@ -227,5 +227,5 @@ func reset(conn net.Conn) {
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0) // an error: it is closed already
 	}
-	conn.Close()
+	_ = conn.Close() // broken on purpose
 }
