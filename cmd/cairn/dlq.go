@@ -8,7 +8,8 @@ import (
 )
 
 type dlqCmd struct {
-	List dlqListCmd `cmd:"" help:"List the records that could not be decoded, with the reason."`
+	List    dlqListCmd    `cmd:"" help:"List the records that could not be decoded, with the reason."`
+	Redrive dlqRedriveCmd `cmd:"" help:"Decode them again with this program, and hand over what it can read now."`
 }
 
 type dlqListCmd struct {
