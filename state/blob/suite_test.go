@@ -88,6 +88,7 @@ func forEachStore(t *testing.T, test func(t *testing.T, store blob.Store)) {
 		useFakeS3(t)
 		test(t, open(t, "s3://"+bucket))
 	})
+	t.Run("s3 in bad weather", func(t *testing.T) { test(t, useBadWeather(t)) })
 	t.Run("versitygw", func(t *testing.T) {
 		useVersityGW(t)
 		test(t, open(t, "s3://"+bucket+"/some/prefix"))

@@ -134,10 +134,10 @@ func TestOperation(t *testing.T) {
 
 func TestFateNames(t *testing.T) {
 	names := map[string]bool{}
-	for f := Forward; f <= CutAnswer; f++ {
+	for f := Forward; f <= Repeat; f++ {
 		names[f.String()] = true
 	}
-	if len(names) != int(CutAnswer)+1 {
+	if len(names) != int(Repeat)+1 {
 		t.Errorf("names %v", names)
 	}
 }

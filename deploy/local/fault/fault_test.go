@@ -156,6 +156,7 @@ func TestFates(t *testing.T) {
 		"lose answer":        {Rule{Fate: LoseAnswer}, "a", 1, ""},
 		"cut request":        {Rule{Fate: CutRequest, Bytes: 100_000}, long, 0, ""},
 		"cut answer":         {Rule{Fate: CutAnswer, Bytes: 100_000}, long, 1, ""},
+		"repeat":             {Rule{Fate: Repeat}, "a", 2, "A"},
 		"late":               {Rule{Late: true, Delay: time.Millisecond}, "a", 1, "A"},
 	}
 	for name, test := range tests {
@@ -246,6 +247,8 @@ func TestRulesChoose(t *testing.T) {
 		"third":    {Nth(3), []int{3}},
 		"a range":  {Between(2, 4), []int{2, 3, 4}},
 		"the rest": {From(9), []int{9, 10}},
+		"each 4th": {Every(4), []int{4, 8}},
+		"from 3":   {Calls{First: 3, Last: 9, Step: 2}, []int{4, 6, 8}},
 	} {
 		if got := chosen(test.calls, 10); !slices.Equal(got, test.want) {
 			t.Errorf("%s: %v, want %v", name, got, test.want)

@@ -12,7 +12,7 @@ import (
 // Fate is what becomes of a call.
 type Fate int
 
-// The fates. Only Forward and Reply end with a whole answer; after all others the client's connection is broken.
+// The fates. Only Forward, Reply and Repeat end with a whole answer; after all others the client's connection is broken.
 const (
 	// Forward passes the call on and its answer back.
 	Forward Fate = iota
@@ -26,10 +26,13 @@ const (
 	CutRequest
 	// CutAnswer passes the call on, and back the head and Rule.Bytes bytes of the body of its answer.
 	CutAnswer
+	// Repeat passes the call on twice, as something on the way may do on its own account, and back the second answer: a
+	// conditional write meets its own success.
+	Repeat
 )
 
 func (f Fate) String() string {
-	return [...]string{"forward", "reply", "lose", "lose answer", "cut request", "cut answer"}[f]
+	return [...]string{"forward", "reply", "lose", "lose answer", "cut request", "cut answer", "repeat"}[f]
 }
 
 // Call is one request as the proxy saw it.
@@ -42,7 +45,7 @@ type Call struct {
 	Start     time.Time
 
 	Header http.Header // for hooks and rules; not kept in the log
-	Body   []byte      // likewise; nil for S3 unless the rule is Late, as objects are streamed
+	Body   []byte      // likewise; nil for S3 unless the rule is Late or repeats, as objects are streamed
 
 	// Known after the call:
 
@@ -88,7 +91,8 @@ func (r *Rule) matches(c *Call) bool {
 // Calls chooses from a numbered sequence of calls. The zero value chooses all.
 type Calls struct {
 	First, Last int     // the range, from 1; Last 0: no end
-	Share       float64 // of the calls in the range, by chance; 0: all
+	Step        int     // every so many calls of the range, the first one after as many; 0 and 1: all
+	Share       float64 // of those, by chance; 0: all
 	Seed        uint64  // of the chance. Whether a number is chosen depends on it and the number only
 }
 
@@ -101,11 +105,17 @@ func Between(first, last int) Calls { return Calls{First: first, Last: last} }
 // From chooses the n-th call and all later ones.
 func From(n int) Calls { return Calls{First: n} }
 
+// Every chooses calls n, 2n, 3n and so on.
+func Every(n int) Calls { return Calls{Step: n} }
+
 // Sometimes chooses each call with the given probability, the same ones for the same seed.
 func Sometimes(share float64, seed uint64) Calls { return Calls{Share: share, Seed: seed} }
 
 func (c Calls) chooses(n int) bool {
 	if n < c.First || c.Last > 0 && n > c.Last {
+		return false
+	}
+	if c.Step > 1 && (n-max(c.First, 1)+1)%c.Step != 0 {
 		return false
 	}
 	return c.Share == 0 || rand.New(rand.NewPCG(c.Seed, uint64(n))).Float64() < c.Share

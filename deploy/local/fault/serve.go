@@ -43,7 +43,7 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 
 // run takes the steps of the rule. It returns false when the connection is to be broken.
 func (x *exchange) run() bool {
-	if x.rule.Late && x.call.Body == nil {
+	if (x.rule.Late || x.rule.Fate == Repeat) && x.call.Body == nil {
 		body, err := keepBody(x.in)
 		if err != nil {
 			return false
@@ -117,6 +117,9 @@ func (x *exchange) reply(ctx context.Context) bool {
 // forward passes the call on and, unless the rule says otherwise, the answer back.
 func (x *exchange) forward(ctx context.Context) bool {
 	response, err := x.proxy.transport.RoundTrip(x.outgoing(ctx))
+	if err == nil && x.rule.Fate == Repeat {
+		response, err = x.again(ctx, response)
+	}
 	if err != nil {
 		x.call.Err = err
 		x.hook(ctx, x.rule.After)
@@ -133,6 +136,16 @@ func (x *exchange) forward(ctx context.Context) bool {
 	return x.answer(response)
 }
 
+// again passes the call on once more, after the end of the first answer.
+func (x *exchange) again(ctx context.Context, first *http.Response) (*http.Response, error) {
+	_, err := io.Copy(io.Discard, first.Body)
+	first.Body.Close()
+	if err != nil {
+		return nil, err
+	}
+	return x.proxy.transport.RoundTrip(x.outgoing(ctx))
+}
+
 func (x *exchange) outgoing(ctx context.Context) *http.Request {
 	out := x.in.Clone(ctx)
 	out.URL.Scheme, out.URL.Host = x.proxy.upstream.Scheme, x.proxy.upstream.Host
@@ -147,10 +160,10 @@ func (x *exchange) outgoing(ctx context.Context) *http.Request {
 	switch {
 	case x.rule.Fate == CutRequest:
 		out.Body = io.NopCloser(io.MultiReader(io.LimitReader(x.in.Body, x.rule.Bytes), broken{}))
-	case x.rule.Late:
-		out.Body = io.NopCloser(bytes.NewReader(x.call.Body))
 	case x.in.ContentLength == 0:
 		out.Body = nil
+	case x.call.Body != nil:
+		out.Body = io.NopCloser(bytes.NewReader(x.call.Body))
 	}
 	return out
 }
