@@ -16,9 +16,13 @@ const (
 	tagData   = 3<<3 | 2 // data, bytes
 )
 
-// firstBuffer is the first size of an aggregate's buffer: most accounts are
-// quiet, and a busy one doubles it a few times.
-const firstBuffer = 4 << 10
+const (
+	// firstBuffer is the first size of an aggregate's buffer: most accounts are quiet.
+	firstBuffer = 4 << 10
+	// growBuffer is the size behind which a buffer is made as large as an aggregate
+	// gets: such an account is busy.
+	growBuffer = 64 << 10
+)
 
 // aggregate is one record of the stream that is being filled.
 type aggregate struct {
@@ -38,6 +42,9 @@ func newAggregate(key string, size int) *aggregate {
 // add appends one piece.
 func (a *aggregate) add(data []byte) {
 	inner := 3 + uvarintLen(len(data)) + len(data)
+	if need := a.sizeWith(len(data)); need > cap(a.buf) && need > growBuffer {
+		a.buf = append(make([]byte, 0, max(need, aggregateBytes)), a.buf...)
+	}
 	a.buf = append(a.buf, tagRecord)
 	a.buf = binary.AppendUvarint(a.buf, uint64(inner))
 	a.buf = append(a.buf, tagIndex, 0, tagData)

@@ -42,6 +42,7 @@ type Forwarder struct {
 	Problems []Problem // the first of them
 
 	stream *Stream
+	probe  cloudtrail.Decoder // looks at what was rejected
 	counts Counts
 	keys   map[string]string // account to partition key, so that it is made once
 }
@@ -137,7 +138,12 @@ func (f *Forwarder) reject(ctx context.Context, origin, account string, r *cloud
 	if len(r.Raw) == 0 {
 		return f.lost(p, fmt.Errorf("%w: %s", errNothing, r.Reason))
 	}
-	err := f.stream.add(ctx, f.key(account), r.Raw)
+	raw := r.Raw
+	if alone := f.probe.Decode(raw); len(alone.Events)+len(alone.Rejects)+alone.Control == 0 {
+		// Such as an empty list, which is only wrong where a record should stand.
+		raw = append(append([]byte("["), raw...), ']')
+	}
+	err := f.stream.add(ctx, f.key(account), raw)
 	if err == nil {
 		f.counts.Undecodable++
 		return nil

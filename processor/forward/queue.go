@@ -37,11 +37,12 @@ type Queue struct {
 	Visibility time.Duration // for how long a message is hidden from others; extended while it is worked on
 	Decoders   int           // files read and decoded at once; 0: one per core
 
-	client *sqs.Client
-	url    string
-	log    *slog.Logger
-	retry  backoff
-	stores map[string]blob.Store // by bucket
+	client  *sqs.Client
+	url     string
+	log     *slog.Logger
+	retry   backoff               // of receiving
+	failing backoff               // of batches of which no message could be worked on
+	stores  map[string]blob.Store // by bucket
 }
 
 // OpenQueue looks at the queue and warns when it has no redrive policy, without
@@ -59,7 +60,8 @@ func OpenQueue(ctx context.Context, client *sqs.Client, url string, log *slog.Lo
 	case out.Attributes[string(types.QueueAttributeNameRedrivePolicy)] == "":
 		log.Warn("the queue has no redrive policy: messages that cannot be worked on come back until they expire", "queue", url)
 	}
-	return &Queue{Visibility: 2 * time.Minute, client: client, url: url, log: log, retry: backoff{sleep: sleep}, stores: map[string]blob.Store{}}, nil
+	return &Queue{Visibility: 2 * time.Minute, client: client, url: url, log: log,
+		retry: backoff{sleep: sleep}, failing: backoff{sleep: sleep}, stores: map[string]blob.Store{}}, nil
 }
 
 // job is a message in hand.
@@ -82,11 +84,26 @@ func (f *Forwarder) Queue(ctx context.Context, q *Queue) error {
 		if len(messages) == 0 {
 			continue
 		}
-		if err := f.messages(work, q, messages); err != nil {
+		done, err := f.messages(work, q, messages)
+		if err != nil {
 			return err
 		}
+		q.log.Info("forwarded", "queue", q.url, "messages", done, "of", len(messages), "events_so_far", f.counts.Events)
+		q.rest(ctx, done)
 	}
 	return nil
+}
+
+// rest waits a while when nothing could be done for a whole batch: if the
+// bucket cannot be read at all, the queue should not run dry into its dead
+// letters at full speed.
+func (q *Queue) rest(ctx context.Context, done int) {
+	if done > 0 {
+		q.failing.reset()
+		return
+	}
+	q.failing.progress()    // it is patient without end
+	_ = q.failing.wait(ctx) // an error: ctx has ended, which the caller sees
 }
 
 // outlast is a context that ends a while after ctx.
@@ -121,7 +138,7 @@ func (q *Queue) receive(ctx context.Context) ([]types.Message, error) {
 }
 
 // messages forwards the files of some messages and deletes those that are done.
-func (f *Forwarder) messages(ctx context.Context, q *Queue, messages []types.Message) error {
+func (f *Forwarder) messages(ctx context.Context, q *Queue, messages []types.Message) (done int, err error) {
 	jobs := make([]job, len(messages))
 	for i := range jobs {
 		jobs[i].message = messages[i]
@@ -130,10 +147,10 @@ func (f *Forwarder) messages(ctx context.Context, q *Queue, messages []types.Mes
 	release := q.hold(ctx, messages)
 	defer release()
 	if err := f.objects(ctx, q, jobs); err != nil {
-		return err
+		return 0, err
 	}
 	if err := f.stream.Flush(ctx); err != nil {
-		return err
+		return 0, err
 	}
 	release()
 	return q.finish(ctx, jobs)
@@ -224,7 +241,7 @@ func (q *Queue) extend(ctx context.Context, messages []types.Message) error {
 
 // finish deletes what is done and tells what is not. A message that could not
 // be deleted comes again; its events are then duplicates.
-func (q *Queue) finish(ctx context.Context, jobs []job) error {
+func (q *Queue) finish(ctx context.Context, jobs []job) (done int, err error) {
 	var entries []types.DeleteMessageBatchRequestEntry
 	for i, j := range jobs {
 		if j.err != nil {
@@ -235,12 +252,12 @@ func (q *Queue) finish(ctx context.Context, jobs []job) error {
 		entries = append(entries, types.DeleteMessageBatchRequestEntry{Id: aws.String(fmt.Sprint(i)), ReceiptHandle: j.message.ReceiptHandle})
 	}
 	if len(entries) == 0 {
-		return nil
+		return 0, nil
 	}
 	out, err := q.client.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: &q.url, Entries: entries})
 	switch {
 	case err != nil && !passing(err):
-		return fmt.Errorf("delete from %s: %w", q.url, err)
+		return 0, fmt.Errorf("delete from %s: %w", q.url, err)
 	case err != nil:
 	default:
 		q.Counts.Deleted += int64(len(out.Successful))
@@ -251,7 +268,7 @@ func (q *Queue) finish(ctx context.Context, jobs []job) error {
 	if err != nil {
 		q.log.Warn("messages will come a second time: they could not be deleted", "queue", q.url, "error", err)
 	}
-	return nil
+	return len(entries), nil
 }
 
 func batchError(failed []types.BatchResultErrorEntry) error {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/cairnstream/cairn/deploy/local"
 	"github.com/cairnstream/cairn/deploy/local/fault"
+	"github.com/cairnstream/cairn/state/blob"
 )
 
 const logs = "AWSLogs/111122223333/CloudTrail/eu-west-1/2026/03/01/111122223333_CloudTrail_eu-west-1_20260301T10%02dZ_a.json.gz"
@@ -222,5 +223,53 @@ func TestNoQueue(t *testing.T) {
 	_, err := OpenQueue(t.Context(), client, "http://127.0.0.1/000000000000/nowhere", slog.New(slog.DiscardHandler))
 	if err == nil || !strings.Contains(err.Error(), "--queue-url") {
 		t.Errorf("error %v, want one that names the flag", err)
+	}
+}
+
+// TestWhatIsWrongWithAFile keeps its message and no other's: a file that is not
+// there, and one whose end is missing.
+func TestWhatIsWrongWithAFile(t *testing.T) {
+	whole := logFile(t, record("1", "111122223333", 300))
+	surroundings(t, map[string]string{"S3": bucketOf(t, "b", map[string][]byte{"good.json.gz": whole, "cut.json": []byte(`{"Records":[` + record("2", "1", 0) + ",")})})
+	jobs := []job{
+		{objects: []announced{{"b", "good.json.gz", 0}, {"b", "CloudTrail-Digest/x.json.gz", 1}}},
+		{objects: []announced{{"b", "missing.json.gz", -5}}},
+		{objects: []announced{{"b", "cut.json", 10}}},
+		{objects: []announced{{"b", "a//b.json", 10}}},
+		{objects: []announced{{"b", "folder/", 0}}},
+	}
+	k := &target{t: t}
+	f := New(k.stream(nil))
+	if err := f.objects(t.Context(), &Queue{stores: map[string]blob.Store{}}, jobs); err != nil {
+		t.Fatal(err)
+	}
+	for i, reason := range []string{"", "missing.json.gz", "cut.json has records that cannot be forwarded", "path element", ""} {
+		switch err := jobs[i].err; {
+		case reason == "" && err != nil:
+			t.Errorf("job %d: %v", i, err)
+		case reason != "" && (err == nil || !strings.Contains(err.Error(), reason)):
+			t.Errorf("job %d: error %v, want one with %q", i, err, reason)
+		}
+	}
+	if c := f.Counts(); c.Events != 2 || c.Lost != 1 || c.Skipped != 2 || c.Files != 2 {
+		t.Errorf("counted %+v", c)
+	}
+}
+
+// TestRest: the pauses grow while nothing can be done, without end, and are
+// over with the first message.
+func TestRest(t *testing.T) {
+	var waits []time.Duration
+	q := &Queue{failing: backoff{sleep: func(_ context.Context, d time.Duration) error {
+		waits = append(waits, d)
+		return nil
+	}}}
+	for range 2000 {
+		q.rest(t.Context(), 0)
+	}
+	q.rest(t.Context(), 3)
+	q.rest(t.Context(), 0)
+	if len(waits) != 2001 || waits[1] != 2*firstWait || waits[1999] != longWait || waits[2000] != firstWait {
+		t.Errorf("%d waits: %v, %v, … %v, %v", len(waits), waits[0], waits[1], waits[1999], waits[2000])
 	}
 }

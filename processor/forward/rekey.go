@@ -132,6 +132,9 @@ func (f *Forwarder) rekeyRound(ctx, work context.Context, s *Source) (records in
 		return 0, err
 	}
 	s.Counts.Read += int64(records)
+	if records > 0 {
+		s.log.Info("forwarded", "stream", s.name, "records", records, "events_so_far", f.counts.Events)
+	}
 	return records, s.advance(work, reads)
 }
 
@@ -225,7 +228,7 @@ func (s *Source) excuse(ctx context.Context, err error) error {
 	var expired *types.ExpiredIteratorException
 	switch {
 	case ctx.Err() != nil:
-		return nil
+		return nil //nolint:nilerr // to be ended is what ctx is for
 	case errors.As(err, &expired), passing(err):
 		s.log.Warn("the source cannot be read, trying again", "stream", s.name, "error", err)
 		return nil
