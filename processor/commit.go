@@ -201,6 +201,7 @@ const uploadAge = time.Hour
 func (c *commit) run(ctx context.Context) error {
 	defer c.close()
 	s := c.shard
+	began, before := time.Now(), s.handle.Current().Counts
 	for fresh := false; !fresh; {
 		started := time.Now()
 		if err := s.persist(ctx, "commit", func() error { return c.upload(ctx) }); err != nil {
@@ -226,6 +227,9 @@ func (c *commit) run(ctx context.Context) error {
 	c.cut.start(s)
 	c.keepHistory(ctx)
 	s.checkpoint(ctx, c.next.Seq)
+	if s.cfg.Committed != nil {
+		s.cfg.Committed(Commit{Manifest: c.next, Before: before, Took: time.Since(began)})
+	}
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/cairnstream/cairn/processor/resource"
 	"github.com/cairnstream/cairn/processor/rule"
 	"github.com/cairnstream/cairn/state/blob"
+	"github.com/cairnstream/cairn/state/manifest"
 )
 
 // Config is what a shard is made of. The stores, rules and catalogue are
@@ -54,8 +55,18 @@ type Config struct {
 	// unless the manifest was lost or put back.
 	Hint string
 
+	// Committed, if set, is told of each commit, on the goroutine that made it.
+	Committed func(Commit)
+
 	Outbox Outbox                           // delivers alerts; nil: none are made
 	Alerts func(*export.FindingRow) []Alert // what a finding has to be sent; nil: nothing
+}
+
+// Commit is what is told of a commit.
+type Commit struct {
+	Manifest *manifest.Manifest // must not be changed
+	Before   manifest.Counts    // of the commit before
+	Took     time.Duration      // from its beginning until all was published
 }
 
 // ShardEnd is the checkpoint of a shard that has ended and is all committed.

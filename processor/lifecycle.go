@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/cairnstream/cairn/processor/rule"
 	"github.com/cairnstream/cairn/state/manifest"
 )
 
@@ -78,6 +79,12 @@ func (s *Shard) End(ctx context.Context, now time.Time) error {
 		}
 	}
 	s.checkpoint(ctx, ShardEnd)
+	return nil
+}
+
+// UseRules exchanges the rules between two batches.
+func (s *Shard) UseRules(set *rule.Set) error {
+	s.cfg.Rules, s.matcher = set, set.Matcher()
 	return nil
 }
 

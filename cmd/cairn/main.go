@@ -42,6 +42,7 @@ type env struct {
 // cli is the command line.
 type cli struct {
 	Replay    replayCmd    `cmd:"" help:"Run the whole pipeline over CloudTrail files."`
+	Run       runCmd       `cmd:"" help:"Consume a share of a Kinesis stream as a worker of the fleet."`
 	Forward   forwardCmd   `cmd:"" help:"Put the events of CloudTrail files on a Kinesis stream, keyed by account."`
 	Findings  findingsCmd  `cmd:"" help:"List the findings in the lake."`
 	Resources resourcesCmd `cmd:"" help:"Show the inventory, now or as of a time."`
