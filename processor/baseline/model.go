@@ -158,13 +158,19 @@ func (m *Model) Score(s *State, pop *PopulationTails, p Point) Score {
 		out.Short = withBinomial(out.Short, eta, y, float64(s.MS), float64(s.QS))
 		out.Long = withBinomial(out.Long, eta, p.H, float64(s.ML), float64(s.QL))
 	}
-	if m.seasons > 0 && p.N >= m.offFrom {
-		out.HasHour = true
-		out.Activity = m.activity(s, m.cal.hourOf(p.T))
-		out.X = unusualHour(out.Activity)
-		out.Off = m.offScore(s, out.X)
-	}
+	m.judgeHour(s, p, &out)
 	return out
+}
+
+// judgeHour is the part of a score that Learn needs.
+func (m *Model) judgeHour(s *State, p Point, out *Score) {
+	if m.seasons == 0 || p.N < m.offFrom {
+		return
+	}
+	out.HasHour = true
+	out.Activity = m.activity(s, m.cal.hourOf(p.T))
+	out.X = unusualHour(out.Activity)
+	out.Off = m.offScore(s, out.X)
 }
 
 // withBinomial mixes the negative binomial tail into a score. The cap keeps
