@@ -13,6 +13,10 @@ import (
 // among them copies, late events, control messages and pieces that nobody can
 // decode. All of it follows from the seed.
 type Generator struct {
+	// Mixed lets the parts of an aggregate have different partition keys, of
+	// which some may not belong into the shard that gets the aggregate.
+	Mixed bool
+
 	rand     *rand.Rand
 	accounts []string
 	number   int
@@ -61,8 +65,7 @@ func (g *Generator) Next(now time.Time) Produced {
 
 func (g *Generator) account() string { return g.accounts[g.rand.IntN(len(g.accounts))] }
 
-// aggregate packs some events, a broken piece among them now and then. Its
-// parts keep keys of their own, which need not lie in the shard that gets it.
+// aggregate packs some events, a broken piece among them now and then.
 func (g *Generator) aggregate(now time.Time) Produced {
 	var parts []Produced
 	for range 2 + g.rand.IntN(3) {
@@ -72,6 +75,11 @@ func (g *Generator) aggregate(now time.Time) Produced {
 		}
 		e := g.event(now)
 		parts = append(parts, Produced{e.key, e.data})
+	}
+	if !g.Mixed {
+		for i := range parts {
+			parts[i].PartitionKey = parts[0].PartitionKey
+		}
 	}
 	return Produced{parts[0].PartitionKey, Aggregate(parts)}
 }
@@ -170,3 +178,6 @@ func (g *Generator) action() (source, name string, request, response any) {
 	}
 	return ec2, "DescribeInstances", nil, nil
 }
+
+// Key is a partition key that is in use.
+func (g *Generator) Key() string { return g.account() }

@@ -35,6 +35,9 @@ func NewScheduler(seed uint64) *Scheduler {
 // Gate holds a call. When its context ends first, a write may still have
 // happened, or may happen later.
 func (s *Scheduler) Gate(ctx context.Context, c Call) Verdict {
+	if ctx.Err() != nil {
+		return Fail // nothing was sent
+	}
 	p, v := s.park(c)
 	if p == nil {
 		return v
@@ -44,6 +47,20 @@ func (s *Scheduler) Gate(ctx context.Context, c Call) Verdict {
 		return v
 	case <-ctx.Done():
 		return s.leave(p)
+	}
+}
+
+// PassThrough spares some of the calls for which may says so the wait: three in
+// four, chosen by what they are about.
+func PassThrough(gate Gate, may func(Call) bool) Gate {
+	return func(ctx context.Context, c Call) Verdict {
+		if h := fnv.New32a(); may(c) {
+			_, _ = h.Write([]byte(c.String()))
+			if ctx.Err() == nil && h.Sum32()%4 > 0 {
+				return Do
+			}
+		}
+		return gate(ctx, c)
 	}
 }
 

@@ -1,0 +1,219 @@
+package processor_test
+
+import (
+	"maps"
+	"time"
+
+	"github.com/cairnstream/cairn/processor"
+	"github.com/cairnstream/cairn/processor/identity"
+	"github.com/cairnstream/cairn/processor/processortest"
+	"github.com/cairnstream/cairn/processor/resource"
+	"github.com/cairnstream/cairn/processor/rule"
+	"github.com/cairnstream/cairn/state/key"
+	"github.com/cairnstream/cairn/state/manifest"
+)
+
+// An oracle reads each shard once, from front to back, and keeps all in maps.
+// What it ends with is what a shard must end with, however often it died.
+type oracle struct {
+	config  processor.Config
+	matcher *rule.Matcher
+	shards  map[string]*truth
+}
+
+// truth is what is right for one shard.
+type truth struct {
+	watermark time.Time
+	ids       map[string]bool
+	state     map[string]string // rows of resources and names, by key
+	events    map[piece]string  // id of the event at a place
+	rejects   map[piece]string  // reason
+	changes   map[change]int
+	findings  map[string]int
+	counts    manifest.Counts
+	own       key.Range
+}
+
+// piece is a place in a stream.
+type piece struct {
+	shard, sequence string
+	ordinal         int32
+}
+
+// change is what tells rows of resource_changes apart.
+type change struct {
+	piece
+	resource, effect, version string
+	stale                     bool
+}
+
+const idHorizon = 26 * time.Hour
+
+func newOracle(config processor.Config) *oracle {
+	return &oracle{config: config, matcher: config.Rules.Matcher(), shards: map[string]*truth{}}
+}
+
+// read takes in a whole shard. Its parents come first.
+func (o *oracle) read(s *processortest.Shard, batch *processor.Batch) *truth {
+	t := o.born(s)
+	for i := range batch.Items {
+		it := &batch.Items[i]
+		if w := it.Arrival.Add(-o.config.Lateness); w.After(t.watermark) {
+			t.watermark = w
+		}
+		p := piece{s.ID, it.Sequence, it.Ordinal}
+		switch {
+		case it.Event != nil:
+			t.counts.In++
+			o.event(t, p, it)
+		case it.Reject != nil:
+			t.counts.In++
+			t.counts.Quarantined++
+			t.rejects[p] = it.Reject.Reason
+		default:
+			t.counts.In += int64(it.Control)
+			t.counts.Control += int64(it.Control)
+		}
+	}
+	o.shards[s.ID] = t
+	return t
+}
+
+// born is a shard before its first record: it has the state of its parents as
+// far as its hash range goes, all their ids, and the lower watermark.
+func (o *oracle) born(s *processortest.Shard) *truth {
+	t := &truth{ids: map[string]bool{}, state: map[string]string{}, events: map[piece]string{}, rejects: map[piece]string{},
+		changes: map[change]int{}, findings: map[string]int{}}
+	var err error
+	if t.own, err = key.ParseRange(s.Lo.String(), s.Hi.String()); err != nil {
+		panic(err)
+	}
+	for i, id := range s.Parents {
+		p := o.shards[id]
+		maps.Copy(t.ids, p.ids)
+		for k, v := range p.state {
+			if k[0] == key.SpaceKeyed && t.own.Contains(key.Hash([]byte(k)[1:9])) || k[0] == key.SpaceWhole && t.own.First <= p.own.First {
+				t.state[k] = v
+			}
+		}
+		if i == 0 || t.watermark.IsZero() || p.watermark.Before(t.watermark) {
+			t.watermark = p.watermark
+		}
+	}
+	return t
+}
+
+func (o *oracle) event(t *truth, p piece, it *processor.Item) {
+	e := it.Event
+	if !e.Time.Before(t.watermark.Add(-idHorizon)) {
+		if t.ids[e.ID] {
+			t.counts.Duplicates++
+			return
+		}
+		t.ids[e.ID] = true
+	}
+	t.counts.Rows++
+	t.counts.Bytes += int64(len(e.Raw))
+	if e.Time.Before(t.watermark) {
+		t.counts.Late++
+	}
+	t.events[p] = e.ID
+	actor := identity.Resolve(e)
+	names := &oracleNames{truth: t, hash: it.Key}
+	effects := o.config.Catalogue.Changes(e, resource.Actor{Root: actor.Root, Role: actor.Role, Session: actor.Session, Via: actor.Via}, names)
+	for _, l := range effects.Learned {
+		names.learn(l)
+	}
+	for i := range effects.Changes {
+		c := &effects.Changes[i]
+		r := names.record(c.Key)
+		stale := r.Apply(c).Stale
+		names.put(c.Key, r)
+		t.changes[change{p, c.Key.String(), c.Effect.String(), c.Version.String(), stale}]++
+	}
+	t.counts.Changes += int64(len(effects.Changes))
+	for _, r := range o.matcher.Match(e) {
+		t.findings[rule.FindingID(r, e.Account(), e.ID)]++
+		t.counts.Findings++
+	}
+}
+
+// oracleNames are the rows of one partition key.
+type oracleNames struct {
+	truth *truth
+	hash  key.Hash
+}
+
+func (n *oracleNames) key(kind byte, rest string) string {
+	if !n.truth.own.Contains(n.hash) {
+		return string(key.Whole(kind, []byte(rest)))
+	}
+	return string(key.Keyed(n.hash, kind, []byte(rest)))
+}
+
+func (n *oracleNames) record(k resource.Key) *resource.Record {
+	data, ok := n.truth.state[n.key(key.Inventory, k.String())]
+	if !ok {
+		return &resource.Record{}
+	}
+	r, err := resource.DecodeRecord([]byte(data))
+	if err != nil {
+		panic(err)
+	}
+	return r
+}
+
+func (n *oracleNames) put(k resource.Key, r *resource.Record) {
+	data, err := r.MarshalBinary()
+	if err != nil {
+		panic(err)
+	}
+	n.truth.state[n.key(key.Inventory, k.String())] = string(data)
+}
+
+func (n *oracleNames) row(at string) *resource.NameRow {
+	data, ok := n.truth.state[at]
+	if !ok {
+		return &resource.NameRow{}
+	}
+	row, err := resource.DecodeNameRow([]byte(data))
+	if err != nil {
+		panic(err)
+	}
+	return row
+}
+
+// Lookup implements resource.Names.
+func (n *oracleNames) Lookup(kind, scope, name string, at resource.Version) (string, bool) {
+	return n.row(n.key(key.Name, resource.NameKey(kind, scope, name))).Lookup(at)
+}
+
+// learn keeps a name, and moves what stood under the name alone to where it
+// belongs unless it is older than the name.
+func (n *oracleNames) learn(l resource.Learned) {
+	at := n.key(key.Name, l.Row())
+	row := n.row(at)
+	if !row.Learn(l) {
+		return
+	}
+	data, err := row.AppendBinary(nil)
+	if err != nil {
+		panic(err)
+	}
+	n.truth.state[at] = string(data)
+	if l.Unresolved.IsZero() {
+		return
+	}
+	from := n.key(key.Inventory, l.Unresolved.String())
+	if _, ok := n.truth.state[from]; !ok {
+		return
+	}
+	early := n.record(l.Unresolved)
+	if early.FirstSeen().Less(l.Version) {
+		return
+	}
+	delete(n.truth.state, from)
+	to := l.Unresolved
+	to.ID = l.ID
+	n.put(to, resource.Merge(n.record(to), early))
+}

@@ -1,0 +1,56 @@
+package processor_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/cairnstream/cairn/export"
+	"github.com/cairnstream/cairn/processor"
+	"github.com/cairnstream/cairn/processor/processortest"
+)
+
+// outbox is a worker's sender of alerts: each is sent until the sink has
+// answered, for as long as the worker lives.
+type outbox struct {
+	world  *world
+	ctx    context.Context
+	worker string
+}
+
+// Send implements processor.Outbox.
+func (o *outbox) Send(_ string, alerts []processor.Alert, done func(id string)) {
+	for _, a := range alerts {
+		go func() {
+			for o.world.sink.Send(o.ctx, o.worker, a.ID, a.Body) != nil {
+				select {
+				case <-o.ctx.Done():
+					return
+				case <-time.After(time.Second):
+				}
+			}
+			done(a.ID)
+		}()
+	}
+}
+
+// alerts are those of a finding. The body says what must be committed before it
+// may be sent.
+func alerts(r *export.FindingRow) []processor.Alert {
+	return []processor.Alert{{ID: alertID(r.FindingID), Sink: "test", Finding: r.FindingID, Time: r.EventTS, Body: fmt.Append(nil, r.Shard, " ", r.Sequence)}}
+}
+
+func alertID(finding string) string { return finding + "/test" }
+
+// alert is told of every alert that reaches the sink.
+func (w *watch) alert(id string, body []byte) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	shard, sequence, _ := bytes.Cut(body, []byte(" "))
+	m := w.manifests[string(shard)]
+	if m == nil || processortest.CompareSequences(string(sequence), m.Seq) > 0 {
+		w.errorf("alert %s was sent before its finding at %s of %s was committed", id, sequence, shard)
+	}
+	w.alerts[id] = true
+}
