@@ -47,15 +47,51 @@ func OpenDir(path string) (*Dir, error) {
 		return nil, fmt.Errorf("open store %s: %w", path, err)
 	}
 	d := &Dir{root: root, durable: map[string]bool{}}
-	for _, dir := range []string{root, filepath.Join(root, tempDir), filepath.Join(root, lockDir)} {
-		if err := os.MkdirAll(dir, 0o755); err != nil && !readable(root, err) {
-			return nil, fmt.Errorf("open store %s: %w", path, explain(err))
-		}
+	if err := d.makeFolders(); err != nil && !readable(root, err) {
+		return nil, fmt.Errorf("open store %s: %w", path, explain(err))
 	}
 	if err := d.sweep(time.Now().Add(-tempAge)); err != nil {
 		return nil, fmt.Errorf("open store %s: sweep temporary files: %w", path, explain(err))
 	}
 	return d, nil
+}
+
+func (d *Dir) makeFolders() error {
+	if err := makeRoot(d.root); err != nil {
+		return err
+	}
+	for _, name := range []string{tempDir, lockDir} {
+		if err := os.Mkdir(filepath.Join(d.root, name), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// makeRoot makes the store's directory and the missing ones above it so that
+// they survive a power loss, like all that is promised below them.
+func makeRoot(root string) error {
+	var parents []string
+	for dir := root; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		parents = append(parents, filepath.Dir(dir))
+	}
+	if err := os.MkdirAll(root, 0o755); err != nil {
+		return err
+	}
+	for _, parent := range parents {
+		if err := syncDir(parent); err != nil {
+			return err
+		}
+	}
+	if len(parents) == 0 {
+		// It may have been made by a process that was killed before it
+		// could sync; but also by somebody else, above whom we cannot.
+		_ = syncDir(filepath.Dir(root))
+	}
+	return nil
 }
 
 // readable tells whether a failure to make the store's own folders leaves it

@@ -304,12 +304,19 @@ func TestDirIsAMap(t *testing.T) {
 // counterEnv makes the test binary a writer of TestKilledWriters.
 const counterEnv = "CAIRN_TEST_COUNTER_DIR"
 
-// TestMain turns the test binary into a process that increments a counter
-// until it is killed, when asked to.
+// TestMain turns the test binary, when asked to, into a process that increments
+// a counter until it is killed, or into the one that TestPowerLoss traces.
 func TestMain(m *testing.M) {
 	if root := os.Getenv(counterEnv); root != "" {
 		fmt.Fprintln(os.Stderr, countForEver(root))
 		os.Exit(1)
+	}
+	if root := os.Getenv(tracedEnv); root != "" {
+		if err := runTraced(root); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
 	}
 	os.Exit(m.Run())
 }
