@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cairnstream/cairn/processor/detect"
 	"github.com/cairnstream/cairn/processor/rule"
 )
 
@@ -115,7 +116,7 @@ func (c *rulesTestCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	report, err := rule.RunTests(rule.Options{}, sources...)
+	report, err := detect.RunTests(rule.Options{}, sources...)
 	if err != nil {
 		return e.eachLine(err, "the tests cannot be run")
 	}
@@ -133,7 +134,7 @@ func (c *rulesTestCmd) Run(e *env) error {
 	return nil
 }
 
-func printTests(e *env, report *rule.TestReport, failed int) {
+func printTests(e *env, report *detect.TestReport, failed int) {
 	p := func(format string, args ...any) { _, _ = fmt.Fprintf(e.out, format, args...) }
 	for _, r := range report.Results {
 		if !r.Passed {

@@ -88,20 +88,20 @@ cairn: {lateness: 2h, suppress: {for: 1d}}
 
 func TestConditionsOfCorrelations(t *testing.T) {
 	for text, want := range map[string]window.Condition{
-		"type: event_count, condition: {gte: 3}":                                       {Bounds: []window.Bound{{Op: window.GTE, Value: 3}}},
-		"type: event_count, condition: {lte: 9, gt: 3}":                                {Bounds: []window.Bound{{Op: window.GT, Value: 3}, {Op: window.LTE, Value: 9}}},
-		"type: value_count, condition: {field: userAgent, eq: 3}":                      {Bounds: []window.Bound{{Op: window.EQ, Value: 3}}, Fields: []string{"userAgent"}},
-		"type: value_count, condition: {field: [userAgent, awsRegion], neq: 3}":        {Bounds: []window.Bound{{Op: window.NEQ, Value: 3}}, Fields: []string{"userAgent", "awsRegion"}},
-		"type: value_sum, condition: {field: requestParameters.size, gt: 1.5}":         {Bounds: []window.Bound{{Op: window.GT, Value: 1.5}}, Fields: []string{"requestParameters.size"}},
-		"type: value_avg, condition: {field: requestParameters.size, lt: 2}":           {Bounds: []window.Bound{{Op: window.LT, Value: 2}}, Fields: []string{"requestParameters.size"}},
-		"type: value_percentile, condition: {field: a, percentile: 99, gt: 2}":         {Bounds: []window.Bound{{Op: window.GT, Value: 2}}, Fields: []string{"a"}, Percentile: 99},
-		"type: value_percentile, condition: {field: a, gt: 2}":                         {Bounds: []window.Bound{{Op: window.GT, Value: 2}}, Fields: []string{"a"}, Percentile: 50},
-		"type: temporal, condition: {gte: 1}":                                          {Bounds: []window.Bound{{Op: window.GTE, Value: 1}}},
-		"type: temporal":                                                               {},
-		"type: absence":                                                                {},
-		"type: temporal, condition: first or second":                                   {When: &window.Expr{Op: window.Or, Args: []*window.Expr{{Rule: 0}, {Rule: 1}}}},
-		"type: temporal_ordered, condition: first and not B, rules: [first, B]":        {When: &window.Expr{Op: window.And, Args: []*window.Expr{{Rule: 0}, {Op: window.Not, Args: []*window.Expr{{Rule: 1}}}}}},
-		"type: temporal_ordered, condition: first and not second, rules: [first, b]":   {When: &window.Expr{Op: window.And, Args: []*window.Expr{{Rule: 0}, {Op: window.Not, Args: []*window.Expr{{Rule: 1}}}}}},
+		"type: event_count, condition: {gte: 3}":                                        {Bounds: []window.Bound{{Op: window.GTE, Value: 3}}},
+		"type: event_count, condition: {lte: 9, gt: 3}":                                 {Bounds: []window.Bound{{Op: window.GT, Value: 3}, {Op: window.LTE, Value: 9}}},
+		"type: value_count, condition: {field: userAgent, eq: 3}":                       {Bounds: []window.Bound{{Op: window.EQ, Value: 3}}, Fields: []string{"userAgent"}},
+		"type: value_count, condition: {field: [userAgent, awsRegion], neq: 3}":         {Bounds: []window.Bound{{Op: window.NEQ, Value: 3}}, Fields: []string{"userAgent", "awsRegion"}},
+		"type: value_sum, condition: {field: requestParameters.size, gt: 1.5}":          {Bounds: []window.Bound{{Op: window.GT, Value: 1.5}}, Fields: []string{"requestParameters.size"}},
+		"type: value_avg, condition: {field: requestParameters.size, lt: 2}":            {Bounds: []window.Bound{{Op: window.LT, Value: 2}}, Fields: []string{"requestParameters.size"}},
+		"type: value_percentile, condition: {field: a, percentile: 99, gt: 2}":          {Bounds: []window.Bound{{Op: window.GT, Value: 2}}, Fields: []string{"a"}, Percentile: 99},
+		"type: value_percentile, condition: {field: a, gt: 2}":                          {Bounds: []window.Bound{{Op: window.GT, Value: 2}}, Fields: []string{"a"}, Percentile: 50},
+		"type: temporal, condition: {gte: 1}":                                           {Bounds: []window.Bound{{Op: window.GTE, Value: 1}}},
+		"type: temporal":                                                                {},
+		"type: absence":                                                                 {},
+		"type: temporal, condition: first or second":                                    {When: &window.Expr{Op: window.Or, Args: []*window.Expr{{Rule: 0}, {Rule: 1}}}},
+		"type: temporal_ordered, condition: first and not B, rules: [first, B]":         {When: &window.Expr{Op: window.And, Args: []*window.Expr{{Rule: 0}, {Op: window.Not, Args: []*window.Expr{{Rule: 1}}}}}},
+		"type: temporal_ordered, condition: first and not second, rules: [first, b]":    {When: &window.Expr{Op: window.And, Args: []*window.Expr{{Rule: 0}, {Op: window.Not, Args: []*window.Expr{{Rule: 1}}}}}},
 		"type: temporal_ordered, rules: [second, a], condition: {gte: 2}, generate: no": {Bounds: []window.Bound{{Op: window.GTE, Value: 2}}},
 	} {
 		if !strings.Contains(text, "rules:") {
@@ -172,15 +172,15 @@ func TestVersionsOfCorrelations(t *testing.T) {
 func TestSuppressionsAndTheirDefaults(t *testing.T) {
 	event := small("a", "A")
 	for text, want := range map[string]string{
-		event: "1h by actor.root",
-		event + "cairn: {suppress: 10m}":                                        "10m by actor.root",
-		event + "cairn: {suppress: none}":                                       "none",
-		event + "cairn: {suppress: {for: 2d, by: [awsRegion, userAgent]}}":      "2d by awsRegion, userAgent",
-		event + "cairn: {first_seen: {fields: awsRegion}}":                      "none",
-		event + "cairn: {baseline: {by: awsRegion}}":                            "none",
-		event + "cairn: {baseline: {by: awsRegion}, suppress: 90s}":             "90s by group",
+		event:                             "1h by actor.root",
+		event + "cairn: {suppress: 10m}":  "10m by actor.root",
+		event + "cairn: {suppress: none}": "none",
+		event + "cairn: {suppress: {for: 2d, by: [awsRegion, userAgent]}}":       "2d by awsRegion, userAgent",
+		event + "cairn: {first_seen: {fields: awsRegion}}":                       "none",
+		event + "cairn: {baseline: {by: awsRegion}}":                             "none",
+		event + "cairn: {baseline: {by: awsRegion}, suppress: 90s}":              "90s by group",
 		event + "cairn: {asset: {s: {resource.encrypted: false}, condition: s}}": "none",
-		twoParts + "title: C\nid: a0\n" + counted:                              "1h by group",
+		twoParts + "title: C\nid: a0\n" + counted:                                "1h by group",
 	} {
 		set := compileOne(t, text)
 		r := set.Rules()[0]

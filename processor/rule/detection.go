@@ -223,12 +223,15 @@ func (d *detection) expand(whole *node, values []*node) ([]*node, bool) {
 		if !known {
 			missing = append(missing, name)
 		}
+		if n := wild(list); n > maxWild {
+			d.fail(v, "the list %s has %d values with wildcards, at most %d are taken: write networks with |cidr, or plain values", name, n, maxWild)
+		}
 		for _, text := range list {
 			out = append(out, &node{text: text, line: v.line, col: v.col})
 		}
 	}
 	if len(missing) > 0 {
-		d.fail(whole, "no list named %s: put %s.txt, one value a line, into the folder _lists beside the rules", strings.Join(missing, ", "), strings.Join(missing, ".txt, "))
+		d.fail(whole, "no list named %s: put %s.txt (one value a line), .csv or .json into the folder _lists beside the rules", strings.Join(missing, ", "), strings.Join(missing, ".txt, "))
 	}
 	return out, len(missing) == 0
 }

@@ -26,6 +26,10 @@ func duration(text string) (time.Duration, error) {
 	return time.Duration(n) * unit, nil
 }
 
+// ParseDuration reads a duration as rules have it: 30s, 10m, 1h or 7d; "" is
+// none.
+func ParseDuration(text string) (time.Duration, error) { return duration(text) }
+
 // durationText writes a duration as rules have it.
 func durationText(d time.Duration) string {
 	for _, u := range []struct {

@@ -206,3 +206,18 @@ func badPath(path string, in scope) string {
 }
 
 func quote(s string) string { return strconv.Quote(s) }
+
+// Shown is the value of the field as a finding shows it: the text of a scalar,
+// the JSON of anything else; false when the event has none.
+func (p *Path) Shown(in *Input) (string, bool) {
+	if text, ok := p.Text(in); ok || p.at.from != fromRecord {
+		return text, ok
+	}
+	v := in.Event.Tree()
+	for _, step := range p.at.steps {
+		if v = v.Get(step); v == nil {
+			return "", false
+		}
+	}
+	return string(v.Raw()), v.Kind() != 'n'
+}

@@ -14,14 +14,19 @@ type Options struct {
 	// Lists are the values behind %name% of the modifier expand. A folder's own
 	// _lists/<name>.txt comes before.
 	Lists map[string][]string
+	// Override are lists that come before all others, for tests of rules.
+	Override map[string][]string
 }
 
 // Load reads and compiles the rules of all sources. A rule takes the place of
 // one with the same id from an earlier source. The error joins all mistakes of
 // all files; with one, there is no Set.
 func Load(opts Options, sources ...fs.FS) (*Set, *Report, error) {
-	l := &loader{lists: map[string][]string{}, rules: map[string]*Rule{}, names: map[string]*Rule{}, report: &Report{}}
+	l := &loader{lists: map[string][]string{}, rules: map[string]*Rule{}, names: map[string]*Rule{}, report: &Report{}, override: opts.Override}
 	for name, values := range opts.Lists {
+		l.lists[name] = values
+	}
+	for name, values := range opts.Override {
 		l.lists[name] = values
 	}
 	for i, source := range sources {
@@ -42,6 +47,7 @@ func Load(opts Options, sources ...fs.FS) (*Set, *Report, error) {
 
 type loader struct {
 	lists    map[string][]string
+	override map[string][]string
 	rules    map[string]*Rule // by id
 	names    map[string]*Rule
 	titles   map[string][]*Rule
@@ -97,34 +103,6 @@ func isRule(base string) bool {
 	return strings.HasSuffix(base, ".yml") || strings.HasSuffix(base, ".yaml") || strings.HasSuffix(base, ".pattern.json")
 }
 
-// listFolder reads lists: one value a line, # begins a comment.
-func (l *loader) listFolder(source fs.FS, dir string) {
-	entries, err := fs.ReadDir(source, dir)
-	if err != nil {
-		l.problems = append(l.problems, fmt.Errorf("read the lists in %s: %w", dir, err))
-		return
-	}
-	for _, e := range entries {
-		name, ok := strings.CutSuffix(e.Name(), ".txt")
-		if !ok || e.IsDir() {
-			continue
-		}
-		data, err := fs.ReadFile(source, path.Join(dir, e.Name()))
-		if err != nil {
-			l.problems = append(l.problems, fmt.Errorf("read the list %s: %w", e.Name(), err))
-			continue
-		}
-		var values []string
-		for line := range strings.Lines(string(data)) {
-			value, _, _ := strings.Cut(line, "#")
-			if value = strings.TrimSpace(value); value != "" {
-				values = append(values, value)
-			}
-		}
-		l.lists[name] = values
-	}
-}
-
 func (l *loader) file(source fs.FS, name string) {
 	data, err := fs.ReadFile(source, name)
 	if err != nil {
@@ -137,6 +115,9 @@ func (l *loader) file(source fs.FS, name string) {
 		return
 	}
 	for _, doc := range docs {
+		if doc.get("regression_tests_info") != nil {
+			continue // tests, not a rule
+		}
 		if strings.HasSuffix(name, ".pattern.json") {
 			doc = patternDocument(name, doc)
 		}

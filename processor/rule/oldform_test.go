@@ -24,13 +24,13 @@ func TestTheOldForm(t *testing.T) {
 	values := gt(window.EQ, 2)
 	values.Fields = []string{"sourceIPAddress"}
 	for text, want := range map[string]window.Spec{
-		"s | count() > 10":                        {Type: window.EventCount, Condition: gt(window.GT, 10)},
-		"s and not t | count() by awsRegion >= 5": {Type: window.EventCount, Condition: gt(window.GTE, 5), GroupBy: []string{"awsRegion"}},
+		"s | count() > 10":                                              {Type: window.EventCount, Condition: gt(window.GT, 10)},
+		"s and not t | count() by awsRegion >= 5":                       {Type: window.EventCount, Condition: gt(window.GTE, 5), GroupBy: []string{"awsRegion"}},
 		"s | count(sourceIPAddress) by awsRegion, userIdentity.arn = 2": {Type: window.ValueCount, Condition: values, GroupBy: []string{"awsRegion", "userIdentity.arn"}},
-		"1 of them | count() < 3": {Type: window.EventCount, Condition: gt(window.LT, 3)},
-		"s | near t":              {Type: window.Temporal},
-		"s | near t and u":        {Type: window.Temporal},
-		"t and u":                 {Type: window.Temporal},
+		"1 of them | count() < 3":                                       {Type: window.EventCount, Condition: gt(window.LT, 3)},
+		"s | near t":                                                    {Type: window.Temporal},
+		"s | near t and u":                                              {Type: window.Temporal},
+		"t and u":                                                       {Type: window.Temporal},
 	} {
 		set, report, err := Load(Options{}, folder("r.yml", oldRule(text)))
 		if err != nil {

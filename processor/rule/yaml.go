@@ -128,6 +128,10 @@ func (n *node) moveDown(lines int) {
 	}
 }
 
+// SyntaxError gives an error of the YAML parser the form of all mistakes in
+// rule files, "<file>:<line>:<column>: …".
+func SyntaxError(file string, err error) error { return syntaxError(file, err) }
+
 // syntaxError gives a parser's error the form of all others.
 func syntaxError(file string, err error) error {
 	p := &problem{file: file, line: 1, col: 1, text: err.Error()}

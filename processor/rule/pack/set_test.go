@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cairnstream/cairn/processor/cloudtrail"
+	"github.com/cairnstream/cairn/processor/detect"
 	"github.com/cairnstream/cairn/processor/rule"
 )
 
@@ -128,7 +129,7 @@ func TestAttacksAreMet(t *testing.T) {
 }
 
 func TestRulesPassTheirTests(t *testing.T) {
-	report, err := rule.RunTests(rule.Options{}, FS())
+	report, err := detect.RunTests(rule.Options{}, FS())
 	if err != nil {
 		t.Fatal(err)
 	}

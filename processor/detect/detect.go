@@ -1,0 +1,261 @@
+// Package detect turns events into findings. A Detector holds each event of a
+// shard against all rules, and gives what they match to the windows, the
+// baselines and the first-seen store; those and the state of resources make
+// findings too.
+//
+// It is pure: events, arrivals and the watermark come from outside, and what
+// it remembers lies in the shard's store, so that the same input gives the same
+// findings with the same ids, whatever happened in between.
+//
+// The order of calls matters. For each record of the stream: Advance with the
+// watermark that holds on its arrival, then Event. Before a commit freezes the
+// store: Flush.
+package detect
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/cairnstream/cairn/processor/rule"
+	"github.com/cairnstream/cairn/processor/window"
+	"github.com/cairnstream/cairn/state"
+	"github.com/cairnstream/cairn/state/key"
+)
+
+// ahead is how far an event's time is trusted beyond its arrival: clocks of
+// services run a little ahead.
+const ahead = 5 * time.Minute
+
+// Options of a Detector.
+type Options struct {
+	Lateness time.Duration // of the watermark behind the newest arrival
+	// Watermark is that of the commit which wrote the store, zero for an empty
+	// one.
+	Watermark time.Time
+}
+
+// Event is an event with all that detection wants to know of it.
+type Event struct {
+	rule.Input           // After and Before are filled from Touched
+	Hash       key.Hash  // of the partition key
+	Whole      bool      // the hash lies outside of the shard's range: rows belong to the shard as a whole
+	Arrival    time.Time // of the record
+	Sequence   string    // of the record
+	// Touched gives the resources that the event changed; nil means none. It is
+	// called only when a rule asks.
+	Touched func() []Touched
+}
+
+// Touched is a resource that an event changed.
+type Touched struct {
+	Key           string        // of the resource
+	After, Before rule.Resource // with the event applied, and without it; Before nil: was not known
+}
+
+// Detector is the detection of one shard. One goroutine owns it.
+type Detector struct {
+	set     *rule.Set
+	matcher *rule.Matcher
+	store   *state.Store
+	windows *window.Engine
+	rules   map[string]*rule.Rule
+	paths   map[string]*rule.Path // by their text
+	parts   map[*rule.Rule]bool   // rules that correlations look at
+	shown   []rule.Path           // fields that correlations name for their findings
+	// stateful: some rule makes findings about resources.
+	stateful bool
+
+	event   *Event       // in hand
+	window  window.Event // scratch
+	touched []Touched    // of the event in hand
+	asked   bool         // touched is filled
+	out     []Finding
+}
+
+// Open prepares the detection of a shard with the state that its store has.
+func Open(set *rule.Set, store *state.Store, opts Options) (*Detector, error) {
+	d := &Detector{set: set, matcher: set.Matcher(), store: store, rules: map[string]*rule.Rule{}, paths: map[string]*rule.Path{}, parts: map[*rule.Rule]bool{}}
+	var specs []window.Spec
+	var holds []window.Hold
+	for _, r := range set.Rules() {
+		d.rules[r.ID] = r
+		d.stateful = d.stateful || r.Kind == rule.KindResource
+		for _, p := range r.Suppress.By {
+			d.paths[p.String()] = &p
+		}
+		switch {
+		case r.Correlation != nil:
+			specs = append(specs, *r.Correlation)
+			d.shown = append(d.shown, r.Shown()...)
+			d.bind(r)
+		case r.Kind == rule.KindMatch && r.Suppress.For > 0 && !r.Silent:
+			holds = append(holds, window.Hold{Rule: r.ID, Version: r.Version, For: r.Suppress.For, By: pathTexts(r.Suppress.By)})
+		}
+	}
+	var err error
+	if d.windows, err = window.Open(store, specs, opts.Watermark, window.Options{Lateness: opts.Lateness, Holds: holds}); err != nil {
+		return nil, fmt.Errorf("open the windows: %w", err)
+	}
+	d.window.Field, d.window.Values = d.field, d.values
+	return d, nil
+}
+
+// bind prepares the paths of a correlation.
+func (d *Detector) bind(r *rule.Rule) {
+	for _, part := range r.Parts {
+		d.parts[part.Rule] = true
+		for _, list := range [][]rule.Path{part.Keys, part.Value} {
+			for _, p := range list {
+				d.paths[p.String()] = &p
+			}
+		}
+	}
+}
+
+func pathTexts(paths []rule.Path) (out []string) {
+	for _, p := range paths {
+		out = append(out, p.String())
+	}
+	return out
+}
+
+// field is the text of a path in the event in hand.
+func (d *Detector) field(path string) (string, bool) {
+	p := d.paths[path]
+	if p == nil {
+		return "", false
+	}
+	return p.Text(&d.event.Input)
+}
+
+// values are all texts of a path in the event in hand.
+func (d *Detector) values(path string) []string {
+	p := d.paths[path]
+	if p == nil {
+		return nil
+	}
+	return p.AppendTexts(nil, &d.event.Input, rule.MaxGroups)
+}
+
+// Event takes an event in and returns what it brings about. The slice is valid
+// until the next call.
+func (d *Detector) Event(in *Event) ([]Finding, error) {
+	d.begin(in)
+	d.window.Matched = d.window.Matched[:0]
+	for _, r := range d.matcher.Judge(&in.Input) {
+		if d.parts[r] {
+			d.window.Matched = append(d.window.Matched, r.ID)
+		}
+		if err := d.matched(r); err != nil {
+			return nil, fmt.Errorf("rule %s: %w", r.ID, err)
+		}
+	}
+	if len(d.window.Matched) > 0 {
+		if err := d.correlate(); err != nil {
+			return nil, err
+		}
+	}
+	if err := d.review(); err != nil {
+		return nil, err
+	}
+	return d.out, nil
+}
+
+// begin takes an event in hand.
+func (d *Detector) begin(in *Event) {
+	d.out, d.event, d.touched, d.asked = d.out[:0], in, nil, false
+	if in.Touched != nil {
+		in.After = func() []rule.Resource { return d.states(func(t *Touched) rule.Resource { return t.After }) }
+		in.Before = func() []rule.Resource { return d.states(func(t *Touched) rule.Resource { return t.Before }) }
+	}
+	w := &d.window
+	w.ID, w.Time, w.Hash, w.Account, w.Context = in.Event.ID, in.Event.Time, in.Hash, in.Event.Account(), ""
+	if limit := in.Arrival.Add(ahead); w.Time.After(limit) && !in.Arrival.IsZero() {
+		w.Time = limit
+	}
+}
+
+// changed are the resources that the event in hand changed.
+func (d *Detector) changed() []Touched {
+	if !d.asked && d.event.Touched != nil {
+		d.asked, d.touched = true, d.event.Touched()
+	}
+	return d.touched
+}
+
+func (d *Detector) states(of func(*Touched) rule.Resource) (out []rule.Resource) {
+	changed := d.changed()
+	for i := range changed {
+		if r := of(&changed[i]); r != nil {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// matched is what an event that met a rule brings about by itself.
+func (d *Detector) matched(r *rule.Rule) error {
+	switch {
+	case r.Silent:
+		return nil
+	case r.Kind == rule.KindMatch:
+		return d.single(r)
+	case r.Kind == rule.KindResource:
+		return d.asset(r)
+	}
+	return d.learn(r)
+}
+
+// single is the finding of a rule that one event is enough for.
+func (d *Detector) single(r *rule.Rule) error {
+	f := d.start(r)
+	f.ID = rule.FindingID(r, f.Account, f.EventID)
+	f.Resources = keys(d.changed())
+	f.Summary = told(f)
+	if r.Suppress.For == 0 {
+		return nil
+	}
+	by, err := d.windows.Held(r.ID, &d.window, f.ID)
+	f.SuppressedBy = by
+	return err
+}
+
+// start appends a finding of a rule about the event in hand.
+func (d *Detector) start(r *rule.Rule) *Finding {
+	d.out = append(d.out, Finding{Rule: r, Step: Start, Level: d.matcher.Level(r), Context: contextOf(d.event, r.Shown()),
+		Time: d.event.Event.Time, Count: 1, EventIDs: []string{d.event.Event.ID}})
+	return &d.out[len(d.out)-1]
+}
+
+func keys(touched []Touched) (out []string) {
+	for i := range touched {
+		out = append(out, touched[i].Key)
+	}
+	return out
+}
+
+// Advance moves the watermark, and returns what is decided by that. The slice
+// is valid until the next call.
+func (d *Detector) Advance(watermark time.Time) ([]Finding, error) {
+	d.out = d.out[:0]
+	fired, err := d.windows.Advance(watermark)
+	if err != nil {
+		return nil, fmt.Errorf("windows: %w", err)
+	}
+	for i := range fired {
+		d.fired(&fired[i])
+	}
+	return d.out, nil
+}
+
+// Flush writes what changed since the last flush to the store.
+func (d *Detector) Flush() error {
+	if err := d.windows.Flush(); err != nil {
+		return fmt.Errorf("windows: %w", err)
+	}
+	return nil
+}
+
+// Pending counts what waits for the watermark to be decided. At the end of a
+// replay it is told and never fired.
+func (d *Detector) Pending() int { return d.windows.Pending() }

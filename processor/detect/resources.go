@@ -1,0 +1,166 @@
+package detect
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/cairnstream/cairn/processor/rule"
+	"github.com/cairnstream/cairn/state/key"
+)
+
+// open is a finding about a resource that is not resolved yet. All of one
+// resource are one row of state.
+type open struct {
+	Rule    string     `json:"rule"`
+	Version string     `json:"version"`
+	Finding string     `json:"finding"`
+	Since   int64      `json:"since"` // event time, ms
+	Level   rule.Level `json:"level"`
+}
+
+// openFinding is the type of the rows of open findings: partition key, and the
+// key of the resource. It is no type of package key, because nobody else reads
+// them.
+const openFinding byte = 'F'
+
+func (d *Detector) openKey(resource string) []byte {
+	if d.event.Whole {
+		return key.Whole(openFinding, []byte(resource))
+	}
+	return key.Keyed(d.event.Hash, openFinding, []byte(resource))
+}
+
+func (d *Detector) openFindings(resource string) (list []open, err error) {
+	data, ok, err := d.store.Get(d.openKey(resource))
+	if err != nil || !ok {
+		return nil, err
+	}
+	if err := json.Unmarshal(data, &list); err != nil {
+		return nil, fmt.Errorf("open findings of %s: %w", resource, err)
+	}
+	return list, nil
+}
+
+func (d *Detector) putOpen(resource string, list []open) error {
+	if len(list) == 0 {
+		d.store.Delete(d.openKey(resource))
+		return nil
+	}
+	data, err := json.Marshal(list)
+	if err != nil {
+		return fmt.Errorf("open findings of %s: %w", resource, err)
+	}
+	d.store.Put(d.openKey(resource), data)
+	return nil
+}
+
+// asset opens findings of a rule with an asset, one for each resource that
+// meets its condition and has none yet.
+func (d *Detector) asset(r *rule.Rule) error {
+	for _, t := range d.changed() {
+		state := t.After
+		if r.Asset.Before {
+			state = t.Before
+		}
+		if state == nil || !r.Asset.Holds(state) {
+			continue
+		}
+		if err := d.openFor(r, &t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// openFor opens a finding about a resource, unless it is open already.
+func (d *Detector) openFor(r *rule.Rule, t *Touched) error {
+	list, err := d.openFindings(t.Key)
+	kept := r.Asset == nil || !r.Asset.Before // what was before is over at once
+	if err != nil || kept && slices.ContainsFunc(list, func(o open) bool { return o.Rule == r.ID }) {
+		return err
+	}
+	f := d.start(r)
+	f.ID, f.Resources, f.Group = resourceID(r, f.Account, t.Key, f.EventID), []string{t.Key}, []Pair{{"resource.key", t.Key}}
+	f.Summary = told(f) + "; resource " + t.Key
+	if !kept {
+		return nil
+	}
+	return d.putOpen(t.Key, append(list, open{r.ID, r.Version, f.ID, f.Time.UnixMilli(), f.Level}))
+}
+
+func resourceID(r *rule.Rule, account, resource, event string) string {
+	sum := sha256.Sum256([]byte(strings.Join([]string{r.ID, r.Version, account, resource, event}, "\x00")))
+	return hex.EncodeToString(sum[:16])
+}
+
+// review closes the findings about changed resources whose condition has
+// ceased to hold, and opens those of rules over resources.
+func (d *Detector) review() error {
+	if !d.stateful {
+		return nil
+	}
+	for _, t := range d.changed() {
+		if t.After == nil {
+			continue
+		}
+		holding := slices.Clone(d.matcher.JudgeResource(t.After, d.event.Account, rule.OnChange))
+		if err := d.resolve(&t, holding); err != nil {
+			return err
+		}
+		for _, r := range holding {
+			if err := d.openFor(r, &t); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// resolve closes the findings about one resource that no longer hold.
+func (d *Detector) resolve(t *Touched, holding []*rule.Rule) error {
+	list, err := d.openFindings(t.Key)
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	gone := slices.Contains(t.After("resource.state"), "deleted")
+	left := list[:0]
+	for _, o := range list {
+		r := d.rules[o.Rule]
+		switch {
+		case r == nil || r.Kind != rule.KindResource:
+			// the rule is gone; nobody will say that it was resolved
+		case !gone && d.holds(r, t, holding):
+			left = append(left, o)
+		default:
+			d.resolved(r, &o, t)
+		}
+	}
+	if len(left) == len(list) {
+		return nil
+	}
+	return d.putOpen(t.Key, left)
+}
+
+func (d *Detector) holds(r *rule.Rule, t *Touched, holding []*rule.Rule) bool {
+	if r.Asset != nil {
+		return r.Asset.Holds(t.After)
+	}
+	if when, _ := r.OverResources(); when&rule.OnChange == 0 {
+		return true // a snapshot will tell
+	}
+	return slices.Contains(holding, r)
+}
+
+// resolved tells that a finding about a resource is over.
+func (d *Detector) resolved(r *rule.Rule, o *open, t *Touched) {
+	f := Finding{Rule: r, ID: o.Finding, Step: End, Resolved: true, Level: o.Level, Context: contextOf(d.event, r.Shown()),
+		Time: d.event.Event.Time, Count: 1, EventIDs: []string{d.event.Event.ID}, Resources: []string{t.Key}, Group: []Pair{{"resource.key", t.Key}}}
+	f.Summary = r.Title + ": no longer so for " + t.Key + " since " + time.UnixMilli(o.Since).UTC().Format(clock) + " was found; " + told(&f)
+	d.out = append(d.out, f)
+}
