@@ -194,7 +194,7 @@ func (p *packer) name(hour int64, event key.EventID) string {
 // knew other ids: both children of a split, and that of a merge, inherit all.
 func (p *packer) reshard(t *rapid.T) {
 	p.commit(false, func() {})
-	other := newPacker(p.t, p.store, "b")
+	other := newPacker(p.t, p.store, p.m.Shard+"b") // a name is never used again
 	other.at, other.m.Watermark = p.at, p.at
 	hour := p.at.Add(-time.Duration(rapid.IntRange(3, 20).Draw(t, "other's hour")) * time.Hour)
 	for i := range rapid.IntRange(0, 5).Draw(t, "other's events") {

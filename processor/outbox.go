@@ -32,8 +32,10 @@ type Outbox interface {
 // outbox is a shard's side of it: alerts wait for their commit, then for their
 // delivery, and leave the state with the commit after that.
 type outbox struct {
-	fresh []Alert           // since the last commit
-	keys  map[string]string // state key of each alert that is in the state
+	fresh []Alert // since the last commit
+	// keys are the state keys of each alert that is in the state. A finding that
+	// two partition keys raised has two rows and one id.
+	keys map[string][]string
 
 	mu        sync.Mutex
 	delivered []string // ids
@@ -52,7 +54,7 @@ func (s *Shard) raise(row *export.FindingRow, p *place) error {
 		}
 		k := s.inventory.keyOf(p.item.Key, key.Outbox, []byte(a.ID))
 		s.store.Put(k, data)
-		s.outbox.keys[a.ID] = string(k)
+		s.outbox.keep(a.ID, string(k))
 		s.outbox.fresh = append(s.outbox.fresh, a)
 		s.urgent = true
 	}
@@ -67,10 +69,16 @@ func (s *Shard) acknowledge() {
 	o.delivered = nil
 	o.mu.Unlock()
 	for _, id := range ids {
-		if k, ok := o.keys[id]; ok {
+		for _, k := range o.keys[id] {
 			s.store.Delete([]byte(k))
-			delete(o.keys, id)
 		}
+		delete(o.keys, id)
+	}
+}
+
+func (o *outbox) keep(id, key string) {
+	if !slices.Contains(o.keys[id], key) {
+		o.keys[id] = append(o.keys[id], key)
 	}
 }
 
@@ -121,8 +129,10 @@ func (s *Shard) resend() error {
 			if err := json.Unmarshal(row.Value, &a); err != nil {
 				return fmt.Errorf("read the outbox: %q: %w", row.Key, err)
 			}
-			s.outbox.keys[a.ID] = string(row.Key)
-			waiting = append(waiting, a)
+			if len(s.outbox.keys[a.ID]) == 0 {
+				waiting = append(waiting, a)
+			}
+			s.outbox.keep(a.ID, string(row.Key))
 		}
 	}
 	slices.SortStableFunc(waiting, func(a, b Alert) int {

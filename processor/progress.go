@@ -71,7 +71,7 @@ func (c *commit) stageReports(ctx context.Context) error {
 	rows := export.NewBuffer(export.BufferOptions{})
 	for i := range m.Reports {
 		for _, r := range c.progressRows(&m.Reports[i]) {
-			if err := rows.AddProgress(day(m.Arrival, m.Arrival), &r); err != nil {
+			if err := rows.AddProgress(reportDay(m), &r); err != nil {
 				return err
 			}
 		}
@@ -82,6 +82,16 @@ func (c *commit) stageReports(ctx context.Context) error {
 	files, err := s.encode(ctx, batch, s.naming(m.Epoch, m.Ckpt, &c.extent))
 	m.Pending = append(m.Pending, pending(files)...)
 	return err
+}
+
+// reportDay is the partition of a report: the day of the last arrival. A shard
+// that never had a record still moved its watermark.
+func reportDay(m *manifest.Manifest) string {
+	at := m.Arrival
+	if at.IsZero() {
+		at = m.Watermark
+	}
+	return at.Format(time.DateOnly)
 }
 
 // progressRows are the rows of a report: one, or in a merged shard's first

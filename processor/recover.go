@@ -59,11 +59,13 @@ func takeOver(ctx context.Context, cfg Config) (*Shard, error) {
 	if err != nil {
 		return nil, err
 	}
-	fresh, err := claimLake(ctx, cfg)
+	// Whoever commits has claimed the lake before. So a commit that was there
+	// before a claim which nobody had made tells of a lake that was deleted.
+	handle, err := openManifest(ctx, &cfg)
 	if err != nil {
 		return nil, err
 	}
-	handle, err := openManifest(ctx, &cfg)
+	fresh, err := claimLake(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +80,7 @@ func takeOver(ctx context.Context, cfg Config) (*Shard, error) {
 	m := handle.Current()
 	s := &Shard{cfg: cfg, handle: handle, ids: newDedup(), matcher: cfg.Rules.Matcher(), inventory: &inventory{shard: cfg.Shard, catalogue: cfg.Catalogue, own: own},
 		position: pad(m.Seq), arrival: m.Arrival, watermark: m.Watermark, newest: m.Newest, counts: m.Counts,
-		open: m.Open, cutCounts: m.Counts.Minus(m.Open.Counts), outbox: outbox{keys: map[string]string{}}}
+		open: m.Open, cutCounts: m.Counts.Minus(m.Open.Counts), outbox: outbox{keys: map[string][]string{}}}
 	s.otherRules = m.Ckpt > 0 && m.Config.Rules != "" && m.Config.Rules != cfg.Rules.Hash()
 	spool, err := s.emptySpool()
 	if err != nil {

@@ -58,7 +58,7 @@ func inherit(m, parent *manifest.Manifest) error {
 	}
 	m.Dedup = append(m.Dedup, parent.Dedup...)
 	m.Outbox += parent.Outbox
-	if m.Watermark.IsZero() || parent.Watermark.Before(m.Watermark) {
+	if w := parent.Watermark; !w.IsZero() && (m.Watermark.IsZero() || w.Before(m.Watermark)) {
 		m.Watermark, m.Arrival = parent.Watermark, parent.Arrival
 	}
 	if parent.Newest.After(m.Newest) {

@@ -63,6 +63,12 @@ func (r *roll) start(s *Shard) {
 	}()
 }
 
+// again stages the files anew, under the same names.
+func (r *roll) again(s *Shard) {
+	r.done = make(chan struct{})
+	r.start(s)
+}
+
 // naming is what the names of a roll's files, and their metadata, are made of.
 // Epoch and writer are in the names of the staged files alone.
 func (s *Shard) naming(epoch, ckpt int64, x *manifest.Extent) export.Naming {
@@ -112,31 +118,32 @@ func (c *commit) takeInRoll(ctx context.Context) error {
 	if r == nil {
 		return nil
 	}
-	if c.files {
+	for c.files || r.ended() {
 		select {
 		case <-r.done:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
+		if r.err != nil {
+			return fmt.Errorf("roll of checkpoint %d: %w", r.ckpt, r.err)
+		}
+		if time.Since(r.staged) < uploadAge {
+			c.take(r)
+			return nil
+		}
+		r.again(s) // what was staged may be collected before the commit
 	}
-	if !r.ended() {
-		return nil
-	}
-	if r.err != nil {
-		return fmt.Errorf("roll of checkpoint %d: %w", r.ckpt, r.err)
-	}
-	if time.Since(r.staged) >= uploadAge {
-		r.done = make(chan struct{})
-		r.start(s)
-		return nil
-	}
+	return nil
+}
+
+// take enters a finished roll into the manifest.
+func (c *commit) take(r *roll) {
 	m := c.frozen
 	m.Pending = append(m.Pending, pending(r.files)...)
 	m.Reports = append(m.Reports, reports(m, r.ckpt, r.extent, r.files)...)
 	m.Rolling = nil
 	markRolled(m, r.ckpt, r.files)
-	s.rolling, c.taken = nil, r
-	return nil
+	c.shard.rolling, c.taken = nil, r
 }
 
 // markRolled notes that the tables are in files up to ckpt, and drops the row
