@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/cairnstream/cairn/processor/baseline"
 	"github.com/cairnstream/cairn/processor/rule"
 	"github.com/cairnstream/cairn/processor/window"
 	"github.com/cairnstream/cairn/state"
@@ -32,6 +33,7 @@ type Options struct {
 	// Watermark is that of the commit which wrote the store, zero for an empty
 	// one.
 	Watermark time.Time
+	Past      Past // history for first-seen rules; nil: they learn from here on
 }
 
 // Event is an event with all that detection wants to know of it.
@@ -58,10 +60,17 @@ type Detector struct {
 	matcher *rule.Matcher
 	store   *state.Store
 	windows *window.Engine
-	rules   map[string]*rule.Rule
-	paths   map[string]*rule.Path // by their text
-	parts   map[*rule.Rule]bool   // rules that correlations look at
-	shown   []rule.Path           // fields that correlations name for their findings
+	// What learns, and what it is given.
+	baselines *baseline.Engine
+	past      Past
+	keys      []string     // scratch
+	later     []*rule.Rule // baselines that the event in hand met
+	raised    bool         // a first-seen rule fired on the event in hand
+
+	rules map[string]*rule.Rule
+	paths map[string]*rule.Path // by their text
+	parts map[*rule.Rule]bool   // rules that correlations look at
+	shown []rule.Path           // fields that correlations name for their findings
 	// stateful: some rule makes findings about resources.
 	stateful bool
 
@@ -88,13 +97,16 @@ func Open(set *rule.Set, store *state.Store, opts Options) (*Detector, error) {
 			specs = append(specs, *r.Correlation)
 			d.shown = append(d.shown, r.Shown()...)
 			d.bind(r)
-		case r.Kind == rule.KindMatch && r.Suppress.For > 0 && !r.Silent:
+		case r.Suppress.For > 0 && !r.Silent:
 			holds = append(holds, window.Hold{Rule: r.ID, Version: r.Version, For: r.Suppress.For, By: pathTexts(r.Suppress.By)})
 		}
 	}
 	var err error
 	if d.windows, err = window.Open(store, specs, opts.Watermark, window.Options{Lateness: opts.Lateness, Holds: holds}); err != nil {
 		return nil, fmt.Errorf("open the windows: %w", err)
+	}
+	if err := d.openBaselines(opts); err != nil {
+		return nil, fmt.Errorf("open the baselines: %w", err)
 	}
 	d.window.Field, d.window.Values = d.field, d.values
 	return d, nil
@@ -141,13 +153,17 @@ func (d *Detector) values(path string) []string {
 // until the next call.
 func (d *Detector) Event(in *Event) ([]Finding, error) {
 	d.begin(in)
-	d.window.Matched = d.window.Matched[:0]
 	for _, r := range d.matcher.Judge(&in.Input) {
 		if d.parts[r] {
 			d.window.Matched = append(d.window.Matched, r.ID)
 		}
 		if err := d.matched(r); err != nil {
 			return nil, fmt.Errorf("rule %s: %w", r.ID, err)
+		}
+	}
+	for _, r := range d.later {
+		if err := d.learn(r); err != nil {
+			return nil, err
 		}
 	}
 	if len(d.window.Matched) > 0 {
@@ -164,6 +180,7 @@ func (d *Detector) Event(in *Event) ([]Finding, error) {
 // begin takes an event in hand.
 func (d *Detector) begin(in *Event) {
 	d.out, d.event, d.touched, d.asked = d.out[:0], in, nil, false
+	d.later, d.raised, d.window.Matched = d.later[:0], false, d.window.Matched[:0]
 	if in.Touched != nil {
 		in.After = func() []rule.Resource { return d.states(func(t *Touched) rule.Resource { return t.After }) }
 		in.Before = func() []rule.Resource { return d.states(func(t *Touched) rule.Resource { return t.Before }) }
@@ -193,7 +210,8 @@ func (d *Detector) states(of func(*Touched) rule.Resource) (out []rule.Resource)
 	return out
 }
 
-// matched is what an event that met a rule brings about by itself.
+// matched is what an event that met a rule brings about by itself. Baselines
+// come later, because first-seen rules raise what they find.
 func (d *Detector) matched(r *rule.Rule) error {
 	switch {
 	case r.Silent:
@@ -202,8 +220,11 @@ func (d *Detector) matched(r *rule.Rule) error {
 		return d.single(r)
 	case r.Kind == rule.KindResource:
 		return d.asset(r)
+	case r.FirstSeen != nil:
+		return d.learn(r)
 	}
-	return d.learn(r)
+	d.later = append(d.later, r)
+	return nil
 }
 
 // single is the finding of a rule that one event is enough for.
@@ -212,11 +233,14 @@ func (d *Detector) single(r *rule.Rule) error {
 	f.ID = rule.FindingID(r, f.Account, f.EventID)
 	f.Resources = keys(d.changed())
 	f.Summary = told(f)
-	if r.Suppress.For == 0 {
-		return nil
+	return d.suppress(f)
+}
+
+// suppress asks whether another finding about the same holds this one back.
+func (d *Detector) suppress(f *Finding) (err error) {
+	if f.Rule.Suppress.For > 0 {
+		f.SuppressedBy, err = d.windows.Held(f.Rule.ID, &d.window, f.ID)
 	}
-	by, err := d.windows.Held(r.ID, &d.window, f.ID)
-	f.SuppressedBy = by
 	return err
 }
 
@@ -245,6 +269,13 @@ func (d *Detector) Advance(watermark time.Time) ([]Finding, error) {
 	for i := range fired {
 		d.fired(&fired[i])
 	}
+	found, err := d.baselines.Advance(watermark)
+	if err != nil {
+		return nil, fmt.Errorf("baselines: %w", err)
+	}
+	for i := range found {
+		d.unusual(&found[i])
+	}
 	return d.out, nil
 }
 
@@ -253,7 +284,7 @@ func (d *Detector) Flush() error {
 	if err := d.windows.Flush(); err != nil {
 		return fmt.Errorf("windows: %w", err)
 	}
-	return nil
+	return d.baselines.Flush()
 }
 
 // Pending counts what waits for the watermark to be decided. At the end of a

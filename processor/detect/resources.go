@@ -88,8 +88,8 @@ func (d *Detector) openFor(r *rule.Rule, t *Touched) error {
 	f := d.start(r)
 	f.ID, f.Resources, f.Group = resourceID(r, f.Account, t.Key, f.EventID), []string{t.Key}, []Pair{{"resource.key", t.Key}}
 	f.Summary = told(f) + "; resource " + t.Key
-	if !kept {
-		return nil
+	if err := d.suppress(f); err != nil || !kept {
+		return err
 	}
 	return d.putOpen(t.Key, append(list, open{r.ID, r.Version, f.ID, f.Time.UnixMilli(), f.Level}))
 }

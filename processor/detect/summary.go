@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/cairnstream/cairn/processor/baseline"
 )
 
 const clock = "2006-01-02 15:04:05 MST"
@@ -65,6 +67,38 @@ func correlated(f *Finding) string {
 		}
 	}
 	return b.String()
+}
+
+// newly says what was seen for the first time, and for whom.
+func newly(f *Finding) string {
+	last := len(f.Group) - 1
+	s := f.Rule.Title + ": " + f.Group[last].Name + " " + f.Group[last].Value
+	for i, p := range f.Group[:last] {
+		s += []string{" for ", " and "}[min(i, 1)] + p.Name + " " + p.Value
+	}
+	return s + "; " + strings.TrimPrefix(told(f), f.Rule.Title+": ")
+}
+
+// unusually says how much a key did, and how much it usually does.
+func unusually(f *Finding, b *baseline.Finding) string {
+	var s strings.Builder
+	s.WriteString(f.Rule.Title + ": ")
+	if f.Step == End {
+		s.WriteString("over; ")
+	}
+	amount := func(v float64) string { return strconv.FormatFloat(v, 'g', 4, 64) }
+	s.WriteString(amount(b.Observed) + " where about " + amount(b.Expected) + " is usual")
+	for i, p := range f.Group {
+		s.WriteString([]string{" for ", " and "}[min(i, 1)] + p.Name + " " + p.Value)
+	}
+	if f.Account != "" {
+		s.WriteString(" in account " + f.Account)
+	}
+	s.WriteString(" from " + b.WindowStart.Format(clock) + " to " + b.WindowEnd.Format(time.TimeOnly))
+	if b.Learning {
+		s.WriteString("; little is known of it yet")
+	}
+	return s.String()
 }
 
 func count(n int64, what string) string {

@@ -33,6 +33,7 @@ func (d *document) vendor(r *Rule, n *node) {
 		"asset":      func(v *node) { d.model(r, v, KindResource) },
 		"evaluate":   func(v *node) { d.evaluate(r, v) },
 	})
+	d.noSuppress(r)
 }
 
 // only refuses a key for other kinds of rules.
@@ -100,6 +101,13 @@ func (d *document) suppress(r *Rule, v *node) {
 	}
 }
 
+// noSuppress refuses a suppression where a finding already is a whole episode.
+func (d *document) noSuppress(r *Rule) {
+	if s := r.draft.suppress; s != nil && s.For > 0 && r.Kind == KindBaseline {
+		d.fail(r.draft.vendor.get("suppress"), "a baseline's finding is a whole episode already, however long: leave suppress out")
+	}
+}
+
 // tests are found beside the rules; here only their form is looked at.
 func (d *document) tests(v *node) {
 	if v.kind != nodeList {
@@ -138,7 +146,7 @@ func (r *Rule) defaults() {
 	switch {
 	case r.draft.suppress != nil:
 		r.Suppress = *r.draft.suppress
-		if len(r.Suppress.By) == 0 && r.Kind == KindMatch && r.Suppress.For > 0 {
+		if len(r.Suppress.By) == 0 && r.Kind != KindCorrelation && r.Suppress.For > 0 {
 			r.Suppress.By = []Path{newPath("actor.root")}
 		}
 	case r.Kind == KindMatch:

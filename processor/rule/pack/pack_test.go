@@ -14,6 +14,7 @@ import (
 type document struct {
 	ID, Name, Title, Description, Author, Level string
 	Tags, FalsePositives                        []string
+	Cairn                                       struct{ Baseline map[string]any }
 }
 
 func files(t *testing.T) (rules []string) {
@@ -58,12 +59,12 @@ func TestRulesExplainThemselves(t *testing.T) {
 		if r.Title == "" || len(r.Description) < 100 || r.Author != "Cairn" || len(r.FalsePositives) == 0 {
 			t.Errorf("%s: a reader of its findings needs a title, a description, an author and the usual false positives", path)
 		}
-		if !slices.Contains([]string{"low", "medium", "high", "critical"}, r.Level) {
+		if !slices.Contains([]string{"low", "medium", "high", "critical"}, r.Level) && r.Cairn.Baseline == nil { // whose level follows from the score
 			t.Errorf("%s: level %q", path, r.Level)
 		}
 		checkTags(t, path, r.Tags)
 	}
-	if len(ids) < 16 {
+	if len(ids) < 35 {
 		t.Errorf("%d rules", len(ids))
 	}
 }
