@@ -112,6 +112,10 @@ func Open(set *rule.Set, store *state.Store, opts Options) (*Detector, error) {
 	return d, nil
 }
 
+// WantsResources tells whether some rule asks for the state of resources: only
+// then is Event.Touched called.
+func (d *Detector) WantsResources() bool { return d.stateful || d.set.AsksForResources() }
+
 // bind prepares the paths of a correlation.
 func (d *Detector) bind(r *rule.Rule) {
 	for _, part := range r.Parts {

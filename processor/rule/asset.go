@@ -86,6 +86,21 @@ func (m *Matcher) JudgeResource(r Resource, account Account, at When) []*Rule {
 	return m.matched
 }
 
+// AsksForResources tells whether some rule over events reads resource.*.
+func (s *Set) AsksForResources() bool {
+	for _, a := range s.atoms {
+		if a.path.from == fromResource {
+			return true
+		}
+	}
+	for _, r := range s.rules {
+		if r.Asset != nil || r.Kind == KindResource {
+			return true
+		}
+	}
+	return false
+}
+
 // HasResourceRules tells whether the set has rules over resources.
 func (s *Set) HasResourceRules() bool { return len(s.state) > 0 }
 
