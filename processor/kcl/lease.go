@@ -155,8 +155,31 @@ func (l *Leases) release(ctx context.Context, shard string) error {
 	ctx, cancel := context.WithTimeout(ctx, l.cfg.ReleaseTimeout)
 	defer cancel()
 	defer context.AfterFunc(h.ctx, cancel)()
-	l.cfg.Release(ctx, shard)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		l.cfg.Release(ctx, shard)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		l.linger(shard, done)
+	}
 	return l.drop(h)
+}
+
+// lingerTime is how long a release may go on after it was told to end.
+const lingerTime = time.Second
+
+// linger waits a little for a release whose time is over. The row is given up
+// all the same: what the release may still try to commit is refused by the
+// manifest as soon as there is another owner.
+func (l *Leases) linger(shard string, done <-chan struct{}) {
+	select {
+	case <-done:
+	case <-time.After(lingerTime):
+		l.cfg.Log.Error("the last commit of a shard does not end; its lease is given up", "shard", shard)
+	}
 }
 
 const freeRow = "REMOVE AssignedTo, LeaseToken, LeaseTimeout"

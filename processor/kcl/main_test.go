@@ -1,9 +1,13 @@
 package kcl
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -28,7 +32,12 @@ var emulators struct {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	for _, e := range emulators.running {
+	for name, e := range emulators.running {
+		select {
+		case <-e.Done():
+			fmt.Printf("%s has ended: %s\n", name, e.Output())
+		default:
+		}
 		e.Stop()
 	}
 	os.Exit(code)
@@ -63,7 +72,48 @@ func newName(t *testing.T) string {
 }
 
 func awsConfig(url string) aws.Config {
-	return aws.Config{Region: "eu-west-1", BaseEndpoint: &url, Credentials: credentials.NewStaticCredentialsProvider("key", "secret", "")}
+	return aws.Config{
+		Region: "eu-west-1", BaseEndpoint: &url, Credentials: credentials.NewStaticCredentialsProvider("key", "secret", ""),
+		HTTPClient: patient{&http.Client{Transport: &http.Transport{IdleConnTimeout: time.Second}}},
+	}
+}
+
+// patient lets a request come to its end when the caller does not wait for it
+// any more: kinesalite dies of a request that is broken off.
+type patient struct{ *http.Client }
+
+func (p patient) Do(r *http.Request) (*http.Response, error) {
+	if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".SubscribeToShard") {
+		return p.Client.Do(r) // goes on after the answer
+	}
+	type answer struct {
+		*http.Response
+		error
+	}
+	whole := r.WithContext(context.WithoutCancel(r.Context()))
+	if r.Body != nil { // the caller closes it when it leaves
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		whole.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	done := make(chan answer, 1)
+	go func() {
+		response, err := p.Client.Do(whole)
+		done <- answer{response, err}
+	}()
+	select {
+	case a := <-done:
+		return a.Response, a.error
+	case <-r.Context().Done():
+		go func() {
+			if a := <-done; a.error == nil {
+				_ = a.Body.Close()
+			}
+		}()
+		return nil, r.Context().Err()
+	}
 }
 
 func dynamo(t *testing.T) *dynamodb.Client {

@@ -53,7 +53,9 @@ type Config struct {
 	Metrics *Metrics     // nil: none
 	Log     *slog.Logger // nil: none
 
-	sync time.Duration // of shards and leases; 0: 1 s; tests have less
+	// Tests have less.
+	sync       time.Duration // interval in which shards and leases are looked at; 0: 1 s
+	commitTime time.Duration // for all shards, when the worker stops; 0: 16 s
 }
 
 // ShardInfo is what a worker knows of a shard that it has the lease on.
@@ -88,6 +90,7 @@ func New(cfg Config) (*Worker, error) {
 	cfg.Table = cmp.Or(cfg.Table, cfg.App+"-"+cfg.Stream)
 	cfg.sync = cmp.Or(cfg.sync, time.Second)
 	cfg.Lease = cmp.Or(cfg.Lease, 10*time.Second)
+	cfg.commitTime = cmp.Or(cfg.commitTime, commitTime)
 	cfg.ReadEvery = cmp.Or(cfg.ReadEvery, 250*time.Millisecond)
 	cfg.Metrics = cmp.Or(cfg.Metrics, NewMetrics())
 	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler)).With("component", "kcl")
@@ -199,7 +202,7 @@ func (w *Worker) stop() error {
 	began := time.Now()
 	w.leases.Close()
 	close(w.stopping)
-	ctx, cancel := context.WithTimeout(context.Background(), commitTime)
+	ctx, cancel := context.WithTimeout(context.Background(), w.cfg.commitTime)
 	defer cancel()
 	err := w.releaseAll(ctx)
 	done := make(chan struct{})
