@@ -16,7 +16,7 @@ import (
 // check holds all that is left at the end against the oracle.
 func (w *world) check() {
 	o := newOracle(w.set.config)
-	want := &truth{events: map[piece]string{}, rejects: map[piece]string{}, changes: map[change]int{}, findings: map[string]int{}}
+	want := &truth{events: map[piece]string{}, rejects: map[piece]string{}, changes: map[change]int{}, findings: map[string]int{}, resources: map[string]int{}}
 	for _, s := range w.stream.Shards() {
 		t := o.read(&s, w.decode(w.stream.Records(s.ID)))
 		w.checkManifest(s.ID, t, len(s.Children) > 0)
@@ -31,6 +31,9 @@ func (w *world) check() {
 		}
 		for k, v := range t.findings {
 			want.findings[k] += v
+		}
+		for k, v := range t.resources {
+			want.resources[k] += v
 		}
 	}
 	w.checkFiles()
@@ -156,6 +159,17 @@ func (w *world) checkRows(want *truth) {
 	}
 	w.same("rows of findings", want.findings, findings)
 	w.same("alerts", len(want.findings), len(w.watch.alerts))
+	resources := map[string]int{}
+	for r, err := range export.ReadRows[export.ResourceRow](ctx, lake, export.Selection{}) {
+		if err != nil {
+			w.watch.errorf("resources: %v", err)
+			return
+		}
+		resources[resourceText(r)]++
+	}
+	if !w.set.idle {
+		w.same("rows of resources", want.resources, resources)
+	}
 	rejects := map[piece]string{}
 	for q, err := range processor.ReadQuarantine(ctx, lake) {
 		w.must("quarantine", err)

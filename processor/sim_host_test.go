@@ -33,7 +33,9 @@ func (h *hosts) take(shard string) *host {
 	i := slices.IndexFunc(h.free, func(m *host) bool { return slices.Contains(m.shards, shard) })
 	if i < 0 || h.world.chance(250) {
 		h.made++
-		return &host{dir: filepath.Join(h.root, strconv.Itoa(h.made)), shards: []string{shard}}
+		m := &host{dir: filepath.Join(h.root, strconv.Itoa(h.made)), shards: []string{shard}}
+		h.world.must("make a host", os.MkdirAll(m.dir, 0o700))
+		return m
 	}
 	m := h.free[i]
 	h.free = slices.Delete(h.free, i, i+1)

@@ -24,6 +24,7 @@ type oracle struct {
 // truth is what is right for one shard.
 type truth struct {
 	watermark time.Time
+	arrival   time.Time
 	ids       map[string]bool
 	state     map[string]string // rows of resources and names, by key
 	events    map[piece]string  // id of the event at a place
@@ -32,6 +33,9 @@ type truth struct {
 	findings  map[string]int
 	counts    manifest.Counts
 	own       key.Range
+	parts     []part
+	deeds     []deed
+	resources map[string]int // rows of the table
 }
 
 // piece is a place in a stream.
@@ -58,8 +62,11 @@ func (o *oracle) read(s *processortest.Shard, batch *processor.Batch) *truth {
 	t := o.born(s)
 	for i := range batch.Items {
 		it := &batch.Items[i]
-		if w := it.Arrival.Add(-o.config.Lateness); w.After(t.watermark) {
-			t.watermark = w
+		if w := it.Arrival.Add(-o.config.Lateness); w.After(t.watermark) && it.Arrival.After(t.arrival) {
+			o.advance(t, s.ID, w)
+		}
+		if it.Arrival.After(t.arrival) {
+			t.arrival = it.Arrival
 		}
 		p := piece{s.ID, it.Sequence, it.Ordinal}
 		switch {
@@ -83,24 +90,41 @@ func (o *oracle) read(s *processortest.Shard, batch *processor.Batch) *truth {
 // far as its hash range goes, all their ids, and the lower watermark.
 func (o *oracle) born(s *processortest.Shard) *truth {
 	t := &truth{ids: map[string]bool{}, state: map[string]string{}, events: map[piece]string{}, rejects: map[piece]string{},
-		changes: map[change]int{}, findings: map[string]int{}}
+		changes: map[change]int{}, findings: map[string]int{}, resources: map[string]int{}}
 	var err error
 	if t.own, err = key.ParseRange(s.Lo.String(), s.Hi.String()); err != nil {
 		panic(err)
 	}
-	for i, id := range s.Parents {
+	var parents []*truth
+	for _, id := range s.Parents {
 		p := o.shards[id]
+		parents = append(parents, p)
 		maps.Copy(t.ids, p.ids)
 		for k, v := range p.state {
-			if k[0] == key.SpaceKeyed && t.own.Contains(key.Hash([]byte(k)[1:9])) || k[0] == key.SpaceWhole && t.own.First <= p.own.First {
+			if t.inherits(k, p) {
 				t.state[k] = v
 			}
 		}
-		if i == 0 || t.watermark.IsZero() || p.watermark.Before(t.watermark) {
-			t.watermark = p.watermark
+		for _, d := range p.deeds {
+			if t.inherits(d.row, p) {
+				t.deeds = append(t.deeds, d)
+			}
+		}
+		if t.watermark.IsZero() || !p.watermark.IsZero() && p.watermark.Before(t.watermark) {
+			t.watermark, t.arrival = p.watermark, p.arrival
 		}
 	}
+	t.bornParts(parents)
 	return t
+}
+
+// inherits tells whether a parent's row goes to this shard: by its hash, or,
+// without one, to the lower of two children.
+func (t *truth) inherits(k string, parent *truth) bool {
+	if k[0] == key.SpaceWhole {
+		return t.own.First <= parent.own.First
+	}
+	return t.own.Contains(key.Hash([]byte(k)[1:9]))
 }
 
 func (o *oracle) event(t *truth, p piece, it *processor.Item) {
@@ -129,6 +153,7 @@ func (o *oracle) event(t *truth, p piece, it *processor.Item) {
 		r := names.record(c.Key)
 		stale := r.Apply(c).Stale
 		names.put(c.Key, r)
+		t.deeds = append(t.deeds, deed{row: names.key(key.Inventory, c.Key.String()), change: c, when: believed(c.Version.When(), it.Arrival)})
 		t.changes[change{p, c.Key.String(), c.Effect.String(), c.Version.String(), stale}]++
 	}
 	t.counts.Changes += int64(len(effects.Changes))
@@ -216,4 +241,5 @@ func (n *oracleNames) learn(l resource.Learned) {
 	to := l.Unresolved
 	to.ID = l.ID
 	n.put(to, resource.Merge(n.record(to), early))
+	n.truth.deeds = append(n.truth.deeds, deed{row: n.key(key.Inventory, to.String()), from: from})
 }
