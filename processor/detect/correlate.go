@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
-	"github.com/cairnstream/cairn/processor/rule"
 	"github.com/cairnstream/cairn/processor/window"
 )
 
@@ -61,10 +61,7 @@ func (f *Finding) note(w *window.Firing) {
 	put(w.Void, "void", "true")
 	put(w.Merged != "", "merged_into", w.Merged)
 	for _, s := range w.Steps {
-		for _, id := range s.IDs {
-			put(true, "step."+s.Rule, id)
-			break
-		}
+		put(len(s.IDs) > 0, "step."+s.Rule, strings.Join(s.IDs, " "))
 	}
 }
 
@@ -84,14 +81,4 @@ func union(a, b []string) []string {
 		}
 	}
 	return out
-}
-
-// Correlations are the correlations of a set, for those who count them.
-func Correlations(set *rule.Set) (n int) {
-	for _, r := range set.Rules() {
-		if r.Correlation != nil {
-			n++
-		}
-	}
-	return n
 }

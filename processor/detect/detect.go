@@ -43,8 +43,9 @@ type Event struct {
 	Whole      bool      // the hash lies outside of the shard's range: rows belong to the shard as a whole
 	Arrival    time.Time // of the record
 	Sequence   string    // of the record
-	// Touched gives the resources that the event changed; nil means none. It is
-	// called only when a rule asks.
+	Resources  []string  // keys of the resources that the event changed
+	// Touched gives the resources that the event changed, each once; nil means
+	// none. It is called only when a rule asks for their state.
 	Touched func() []Touched
 }
 
@@ -235,7 +236,7 @@ func (d *Detector) matched(r *rule.Rule) error {
 func (d *Detector) single(r *rule.Rule) error {
 	f := d.start(r)
 	f.ID = rule.FindingID(r, f.Account, f.EventID)
-	f.Resources = keys(d.changed())
+	f.Resources = d.event.Resources
 	f.Summary = told(f)
 	return d.suppress(f)
 }
@@ -253,13 +254,6 @@ func (d *Detector) start(r *rule.Rule) *Finding {
 	d.out = append(d.out, Finding{Rule: r, Step: Start, Level: d.matcher.Level(r), Context: contextOf(d.event, r.Shown()),
 		Time: d.event.Event.Time, Count: 1, EventIDs: []string{d.event.Event.ID}})
 	return &d.out[len(d.out)-1]
-}
-
-func keys(touched []Touched) (out []string) {
-	for i := range touched {
-		out = append(out, touched[i].Key)
-	}
-	return out
 }
 
 // Advance moves the watermark, and returns what is decided by that. The slice

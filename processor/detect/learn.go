@@ -73,7 +73,7 @@ func (d *Detector) firstSeen(r *rule.Rule, ev *baseline.Event) error {
 	for i, v := range news.Values {
 		f.Group = append(f.Group, Pair{r.Keys[i].String(), v})
 	}
-	f.Resources = keys(d.changed())
+	f.Resources = d.event.Resources
 	f.Summary = newly(f)
 	return d.suppress(f)
 }

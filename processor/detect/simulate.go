@@ -1,7 +1,6 @@
 package detect
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -67,7 +66,14 @@ func (s *Simulation) Event(e *cloudtrail.Event, yield func(*Finding)) error {
 	if err := s.Advance(e.Time, yield); err != nil {
 		return err
 	}
-	in := &Event{Input: rule.Input{Event: e, Actor: identity.Resolve(e)}, Hash: key.HashOf(e.Account()), Arrival: s.clock, Touched: s.touch(e)}
+	in := &Event{Input: rule.Input{Event: e, Actor: identity.Resolve(e)}, Hash: key.HashOf(e.Account()), Arrival: s.clock}
+	touched := s.touch(e)
+	for i := range touched {
+		in.Resources = append(in.Resources, touched[i].Key)
+	}
+	if len(touched) > 0 {
+		in.Touched = func() []Touched { return touched }
+	}
 	return each(yield)(s.Detector.Event(in))
 }
 
@@ -80,18 +86,17 @@ func each(yield func(*Finding)) func([]Finding, error) error {
 	}
 }
 
-// touch applies an event to the inventory, and returns what gives the resources
-// that it touches.
-func (s *Simulation) touch(e *cloudtrail.Event) func() []Touched {
+// touch applies an event to the inventory, and returns the resources that it
+// touches.
+func (s *Simulation) touch(e *cloudtrail.Event) (touched []Touched) {
 	if s.Assets != nil {
-		return func() []Touched { return s.Assets }
+		return s.Assets
 	}
 	actor := identity.Resolve(e)
 	effects := s.catalogue.Changes(e, resource.Actor{Root: actor.Root, Role: actor.Role, Session: actor.Session, Via: actor.Via}, s.names)
 	for _, l := range effects.Learned {
 		s.names.Learn(l)
 	}
-	var touched []Touched
 	for i := range effects.Changes {
 		c := &effects.Changes[i]
 		text := c.Key.String()
@@ -111,20 +116,11 @@ func (s *Simulation) touch(e *cloudtrail.Event) func() []Touched {
 		}
 		touched = append(touched, t)
 	}
-	return func() []Touched { return touched }
+	return touched
 }
 
 func (s *Simulation) fields(c *resource.Change, r *resource.Record, change *resource.Change) rule.Resource {
 	at := c.Version.When()
 	v := s.catalogue.View(c.Key, r, at)
 	return Fields(&v, change, at)
-}
-
-// Count sums up the counters of late events and the like of all correlations,
-// in words; "" when there is nothing to say.
-func (s *Simulation) Count() string {
-	if n := s.Detector.Pending(); n > 0 {
-		return fmt.Sprintf("%s pending", count(int64(n), "group"))
-	}
-	return ""
 }
