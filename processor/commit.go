@@ -148,6 +148,9 @@ type commit struct {
 // behind it belongs to the next checkpoint.
 func (s *Shard) freeze(ctx context.Context, files bool) (*commit, error) {
 	s.acknowledge()
+	if err := s.detector.Flush(); err != nil {
+		return nil, err
+	}
 	dlq, err := s.dlq.take()
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/cairnstream/cairn/export"
+	"github.com/cairnstream/cairn/processor/detect"
 	"github.com/cairnstream/cairn/processor/resource"
 	"github.com/cairnstream/cairn/processor/rule"
 	"github.com/cairnstream/cairn/state/blob"
@@ -30,6 +31,7 @@ type Config struct {
 	Local       string // folder of the local cache; "": in memory
 	Rules       *rule.Set
 	Catalogue   *resource.Catalogue
+	Past        detect.Past // history for rules that ask whether something is new; nil: none
 
 	Lateness      time.Duration // of the watermark behind arrival
 	SnapshotEvery time.Duration // distance of inventory snapshots, at least an hour; 0: only at the end

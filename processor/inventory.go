@@ -25,6 +25,7 @@ type inventory struct {
 
 	own  key.Range // hashes of the shard
 	hash key.Hash  // of the event in hand
+	done []changed // by it
 	err  error     // of a look-up of a name, which has no way to return one
 
 	// parts are the parts of the hash range and their snapshots. A change beyond
@@ -33,9 +34,16 @@ type inventory struct {
 	parts []snapshotPart
 }
 
+// changed is a change with the record of its resource on both sides, encoded;
+// nil before the first.
+type changed struct {
+	resource.Change
+	before, now []byte
+}
+
 // apply brings the inventory up to an event and makes the rows that tell of
-// it. It returns what changed.
-func (v *inventory) apply(e *cloudtrail.Event, p *place, rows *export.Buffer) ([]resource.Change, error) {
+// it. It returns what changed, until the next call.
+func (v *inventory) apply(e *cloudtrail.Event, p *place, rows *export.Buffer) ([]changed, error) {
 	v.hash = p.item.Key
 	actor := resource.Actor{Root: p.actor.Root, Role: p.actor.Role, Session: p.actor.Session, Via: p.actor.Via}
 	effects := v.catalogue.Changes(e, actor, v)
@@ -47,21 +55,28 @@ func (v *inventory) apply(e *cloudtrail.Event, p *place, rows *export.Buffer) ([
 			return nil, err
 		}
 	}
+	v.done = v.done[:0]
 	for i := range effects.Changes {
 		if err := v.change(&effects.Changes[i], p, rows); err != nil {
 			return nil, err
 		}
 	}
-	return effects.Changes, nil
+	return v.done, nil
 }
 
 // change applies one change to its record.
 func (v *inventory) change(c *resource.Change, p *place, rows *export.Buffer) error {
 	k := v.key(key.Inventory, c.Key.String())
-	record, err := v.record(k)
+	before, _, err := v.store.Get(k)
 	if err != nil {
 		return err
 	}
+	record, err := decodeRecord(k, before)
+	if err != nil {
+		return err
+	}
+	done := changed{Change: *c, before: before, now: before}
+	defer func() { v.done = append(v.done, done) }()
 	if c.Version.When().Before(v.horizon) {
 		row := changeRow(v.catalogue.ChangeView(c, resource.Outcome{Stale: true}), p, v.shard)
 		return rows.AddChange(p.day, &row)
@@ -71,6 +86,9 @@ func (v *inventory) change(c *resource.Change, p *place, rows *export.Buffer) er
 	}
 	outcome := record.Apply(c)
 	if err := v.put(k, record); err != nil {
+		return err
+	}
+	if done.now, _, err = v.store.Get(k); err != nil {
 		return err
 	}
 	row := changeRow(v.catalogue.ChangeView(c, outcome), p, v.shard)
@@ -196,9 +214,17 @@ func (v *inventory) names(k []byte) (*resource.NameRow, error) {
 }
 
 func (v *inventory) record(k []byte) (*resource.Record, error) {
-	data, ok, err := v.store.Get(k)
-	if err != nil || !ok {
-		return &resource.Record{}, err
+	data, _, err := v.store.Get(k)
+	if err != nil {
+		return nil, err
+	}
+	return decodeRecord(k, data)
+}
+
+// decodeRecord reads a record; without any bytes it is one of nothing.
+func decodeRecord(k, data []byte) (*resource.Record, error) {
+	if len(data) == 0 {
+		return &resource.Record{}, nil
 	}
 	r, err := resource.DecodeRecord(data)
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/cairnstream/cairn/processor/rule"
 	"github.com/cairnstream/cairn/state/manifest"
 )
 
@@ -79,12 +78,6 @@ func (s *Shard) End(ctx context.Context, now time.Time) error {
 		}
 	}
 	s.checkpoint(ctx, ShardEnd)
-	return nil
-}
-
-// UseRules exchanges the rules between two batches.
-func (s *Shard) UseRules(set *rule.Set) error {
-	s.cfg.Rules, s.matcher = set, set.Matcher()
 	return nil
 }
 

@@ -43,7 +43,7 @@ type outbox struct {
 
 // raise puts the alerts of a finding into the state. They are sent when it is
 // committed, not before.
-func (s *Shard) raise(row *export.FindingRow, p *place) error {
+func (s *Shard) raise(row *export.FindingRow, hash key.Hash) error {
 	if s.cfg.Outbox == nil || s.cfg.Alerts == nil {
 		return nil
 	}
@@ -52,7 +52,7 @@ func (s *Shard) raise(row *export.FindingRow, p *place) error {
 		if err != nil {
 			return fmt.Errorf("alert %s: %w", a.ID, err)
 		}
-		k := s.inventory.keyOf(p.item.Key, key.Outbox, []byte(a.ID))
+		k := s.inventory.keyOf(hash, key.Outbox, []byte(a.ID))
 		s.store.Put(k, data)
 		s.outbox.keep(a.ID, string(k))
 		s.outbox.fresh = append(s.outbox.fresh, a)

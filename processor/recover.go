@@ -78,7 +78,7 @@ func takeOver(ctx context.Context, cfg Config) (*Shard, error) {
 		return nil, err
 	}
 	m := handle.Current()
-	s := &Shard{cfg: cfg, handle: handle, ids: newDedup(), matcher: cfg.Rules.Matcher(), inventory: &inventory{shard: cfg.Shard, catalogue: cfg.Catalogue, own: own},
+	s := &Shard{cfg: cfg, handle: handle, ids: newDedup(), inventory: &inventory{shard: cfg.Shard, catalogue: cfg.Catalogue, own: own},
 		position: pad(m.Seq), arrival: m.Arrival, watermark: m.Watermark, newest: m.Newest, counts: m.Counts,
 		open: m.Open, cutCounts: m.Counts.Minus(m.Open.Counts), outbox: outbox{keys: map[string][]string{}}}
 	s.otherRules = m.Ckpt > 0 && m.Config.Rules != "" && m.Config.Rules != cfg.Rules.Hash()
@@ -139,6 +139,9 @@ func (s *Shard) restore(ctx context.Context) error {
 	}
 	s.inventory.store = s.store
 	s.inventory.horizon = m.Watermark.Add(-s.cfg.KeepTombstones)
+	if err := s.openDetection(m.Watermark); err != nil {
+		return err
+	}
 	s.ids.attach(ctx, s.cfg.State, m)
 	if err := s.restoreIDs(ctx, m); err != nil {
 		return err

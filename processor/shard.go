@@ -23,8 +23,8 @@ import (
 
 	"github.com/cairnstream/cairn/export"
 	"github.com/cairnstream/cairn/processor/cloudtrail"
+	"github.com/cairnstream/cairn/processor/detect"
 	"github.com/cairnstream/cairn/processor/identity"
-	"github.com/cairnstream/cairn/processor/rule"
 	"github.com/cairnstream/cairn/state"
 	"github.com/cairnstream/cairn/state/manifest"
 )
@@ -38,7 +38,7 @@ type Shard struct {
 	rows      *export.Buffer   // rows that are in no file yet
 	ids       *dedup
 	inventory *inventory
-	matcher   *rule.Matcher
+	detector  *detect.Detector
 	dlq       quarantine
 	outbox    outbox
 	form      rowForm // scratch for building rows
@@ -153,7 +153,7 @@ func (s *Shard) event(it *Item) error {
 	if err != nil {
 		return err
 	}
-	found, err := s.findings(e, &place, changes, s.matcher.Match(e))
+	found, err := s.detect(e, &place, changes)
 	if err != nil {
 		return err
 	}
@@ -170,8 +170,9 @@ func (s *Shard) arrive(at time.Time) error {
 	return s.advance(at.Add(-s.cfg.Lateness))
 }
 
-// advance moves the watermark. When it passes the time of a snapshot, the
-// snapshot is taken, before the record that moved it has any effect.
+// advance moves the watermark. What it decides is decided, and when it passes
+// the time of a snapshot, the snapshot is taken, before the record that moved
+// it has any effect.
 func (s *Shard) advance(to time.Time) error {
 	if !to.After(s.watermark) {
 		return nil
@@ -179,6 +180,9 @@ func (s *Shard) advance(to time.Time) error {
 	s.watermark = to
 	s.ids.expire(s.watermark)
 	s.inventory.horizon = s.watermark.Add(-s.cfg.KeepTombstones)
+	if err := s.decide(); err != nil {
+		return err
+	}
 	return s.snapshotDue()
 }
 

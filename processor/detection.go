@@ -1,0 +1,125 @@
+package processor
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/cairnstream/cairn/processor/cloudtrail"
+	"github.com/cairnstream/cairn/processor/detect"
+	"github.com/cairnstream/cairn/processor/resource"
+	"github.com/cairnstream/cairn/processor/rule"
+	"github.com/cairnstream/cairn/state/key"
+)
+
+// openDetection prepares the rules with the state that the shard has, as of a
+// watermark.
+func (s *Shard) openDetection(watermark time.Time) (err error) {
+	s.detector, err = detect.Open(s.cfg.Rules, s.store, detect.Options{Lateness: s.cfg.Lateness, Watermark: watermark, Past: s.cfg.Past})
+	return err
+}
+
+// UseRules exchanges the rules between two batches. What the old ones remember
+// goes on under those of the new ones that decide in the same way.
+func (s *Shard) UseRules(set *rule.Set) error {
+	if err := s.detector.Flush(); err != nil {
+		return fmt.Errorf("shard %s: exchange the rules: %w", s.cfg.Shard, err)
+	}
+	s.cfg.Rules = set
+	if err := s.openDetection(s.watermark); err != nil {
+		return fmt.Errorf("shard %s: exchange the rules: %w", s.cfg.Shard, err)
+	}
+	return nil
+}
+
+// detect holds an event against the rules, and returns the ids of the findings
+// that begin with it.
+func (s *Shard) detect(e *cloudtrail.Event, p *place, changed []changed) ([]string, error) {
+	in := detect.Event{Input: rule.Input{Event: e, Actor: p.actor}, Hash: p.item.Key, Whole: !s.inventory.own.Contains(p.item.Key),
+		Arrival: p.item.Arrival, Sequence: p.item.Sequence}
+	var failed error
+	if len(changed) > 0 {
+		in.Touched = func() (touched []detect.Touched) {
+			touched, failed = s.touched(changed, e.Time)
+			return touched
+		}
+	}
+	found, err := s.detector.Event(&in)
+	if err == nil {
+		err = failed
+	}
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	for i := range found {
+		if err := s.found(&found[i], p.item.Key, p.day); err != nil {
+			return nil, err
+		}
+		ids = append(ids, found[i].ID)
+	}
+	return ids, nil
+}
+
+// decide makes the findings that the watermark decides.
+func (s *Shard) decide() error {
+	found, err := s.detector.Advance(s.watermark)
+	if err != nil {
+		return err
+	}
+	for i := range found {
+		f := &found[i]
+		if f.Sequence == "" {
+			f.Sequence = s.position
+		}
+		if f.Arrival.IsZero() {
+			f.Arrival = s.arrival
+		}
+		if err := s.found(f, key.HashOf(f.Account), day(f.Time, f.Arrival)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// found makes the row of a finding, and its alerts.
+func (s *Shard) found(f *detect.Finding, hash key.Hash, day string) error {
+	row := f.Row(s.cfg.Shard)
+	if err := s.rows.AddFinding(day, &row); err != nil {
+		return err
+	}
+	s.counts.Findings++
+	if !f.Sent() {
+		return nil
+	}
+	s.counts.Alerts++
+	return s.raise(&row, hash)
+}
+
+// touched are the resources that an event changed, as rules see them.
+func (s *Shard) touched(changes []changed, at time.Time) ([]detect.Touched, error) {
+	var out []detect.Touched
+	for i := range changes {
+		c := &changes[i]
+		after, err := s.seenByRules(c, c.now, at)
+		if err != nil {
+			return nil, err
+		}
+		t := detect.Touched{Key: c.Key.String(), After: after}
+		if len(c.before) > 0 {
+			if t.Before, err = s.seenByRules(c, c.before, at); err != nil {
+				return nil, err
+			}
+		}
+		out = append(out, t)
+	}
+	return out, nil
+}
+
+func (s *Shard) seenByRules(c *changed, data []byte, at time.Time) (rule.Resource, error) {
+	record, err := resource.DecodeRecord(data)
+	if err != nil {
+		return nil, fmt.Errorf("state of %s: %w", c.Key, err)
+	}
+	view := s.cfg.Catalogue.View(c.Key, record, at)
+	return detect.Fields(&view, &c.Change, at), nil
+}
