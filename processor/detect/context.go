@@ -43,18 +43,25 @@ const maxText = 256
 
 // encode writes a context as a text that the windows keep until they close.
 func (c *Context) encode() string {
-	parts := []string{c.EventID, c.Sequence, c.Account, c.Alias, c.Region, c.Root, c.Role, c.Session, c.Name, c.Source, c.Error, c.Address, c.UserAgent}
-	for _, name := range sortedKeys(c.Fields) {
-		parts = append(parts, name, c.Fields[name])
+	var scratch [512]byte
+	buf := binary.AppendVarint(scratch[:0], c.Arrival.UnixMilli())
+	for _, p := range [...]string{c.EventID, c.Sequence, c.Account, c.Alias, c.Region, c.Root, c.Role, c.Session, c.Name, c.Source, c.Error, c.Address, c.UserAgent} {
+		buf = appendText(buf, p)
 	}
-	var buf []byte
-	buf = binary.AppendVarint(buf, c.Arrival.UnixMilli())
-	for _, p := range parts {
-		p = strings.ToValidUTF8(p[:min(len(p), maxText)], "")
-		buf = binary.AppendUvarint(buf, uint64(len(p)))
-		buf = append(buf, p...)
+	if len(c.Fields) > 0 {
+		for _, name := range sortedKeys(c.Fields) {
+			buf = appendText(appendText(buf, name), c.Fields[name])
+		}
 	}
 	return string(buf)
+}
+
+// appendText writes a text behind its length, cut to what is kept of it.
+func appendText(buf []byte, s string) []byte {
+	if len(s) > maxText {
+		s = strings.ToValidUTF8(s[:maxText], "")
+	}
+	return append(binary.AppendUvarint(buf, uint64(len(s))), s...)
 }
 
 // decodeContext reads what encode wrote. What is cut off stays empty.

@@ -108,7 +108,9 @@ func (d *Detector) baseline(r *rule.Rule, ev *baseline.Event) error {
 		}
 	}
 	e := in.Event
-	ev.Failed = text(e, cloudtrail.ErrorCode) != ""
+	if ev.Failed = text(e, cloudtrail.ErrorCode) != ""; !ev.Failed && r.Baseline.Statistic == baseline.ErrorCount {
+		return nil
+	}
 	ev.Raised = d.raised || d.matcher.Raised(r)
 	ev.Attributes = [baseline.NumAttributes]string{text(e, cloudtrail.IdentityARN), text(e, cloudtrail.UserAgent), text(e, cloudtrail.ErrorCode),
 		text(e, cloudtrail.SourceIPAddress), text(e, cloudtrail.AWSRegion)}

@@ -188,6 +188,14 @@ func (t *literalTest) scalar(text string, number bool) bool {
 type setTest map[string]struct{}
 
 func (t setTest) scalar(text string, _ bool) bool {
+	var buf [64]byte
+	if len(text) <= len(buf) && ascii(text) { // folded in place, so that nothing is allocated
+		for i := range len(text) {
+			buf[i] = byte(lower(rune(text[i])))
+		}
+		_, ok := t[string(buf[:len(text)])]
+		return ok
+	}
 	_, ok := t[fold(text)]
 	return ok
 }

@@ -84,6 +84,8 @@ func (p *pattern) matches(s string) bool {
 	switch {
 	case p.source == "":
 		return s == ""
+	case !p.mayBegin(s):
+		return false
 	case p.cased && !p.single:
 		return p.fits(s, strings.Index, func(s string, i int, piece string) bool { return s[i:i+len(piece)] == piece })
 	case !p.cased && p.plain && ascii(s):
@@ -95,6 +97,24 @@ func (p *pattern) matches(s string) bool {
 		s = fold(s)
 	}
 	return matchRunes([]rune(s), p.runes())
+}
+
+// mayBegin looks at the first byte, which settles most comparisons.
+func (p *pattern) mayBegin(s string) bool {
+	if p.open || len(p.pieces) == 0 {
+		return true
+	}
+	if s == "" {
+		return false
+	}
+	want, c := p.pieces[0][0], s[0]
+	if c >= utf8.RuneSelf || want == anyByte {
+		return true // a letter beyond ASCII may fold to one inside
+	}
+	if !p.cased && 'A' <= c && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return c == want
 }
 
 // fits places each piece as far left as it goes, which finds a fit if there is

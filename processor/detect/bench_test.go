@@ -1,0 +1,89 @@
+package detect
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cairnstream/cairn/processor/cloudtrail"
+	"github.com/cairnstream/cairn/processor/identity"
+	"github.com/cairnstream/cairn/processor/rule"
+	"github.com/cairnstream/cairn/processor/rule/pack"
+	"github.com/cairnstream/cairn/state"
+	"github.com/cairnstream/cairn/state/key"
+)
+
+// history are the recorded events, in the order of their files.
+func history(b *testing.B) (events []*cloudtrail.Event) {
+	root := os.Getenv("CAIRN_DATA")
+	if root == "" {
+		b.Skip("set CAIRN_DATA to the data folder")
+	}
+	err := filepath.WalkDir(filepath.Join(root, "cloudtrail", "history"), func(p string, d fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(p, ".gz") {
+			return err
+		}
+		data, err := os.ReadFile(p)
+		var decoder cloudtrail.Decoder
+		records := decoder.Decode(data).Events
+		for i := range records {
+			events = append(events, &records[i])
+		}
+		return err
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return events
+}
+
+// BenchmarkEvent is the cost of an event with the bundled rules, of matching
+// alone and with all that follows.
+func BenchmarkEvent(b *testing.B) {
+	events := history(b)
+	set, _, err := rule.Load(rule.Options{}, pack.FS())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("match", func(b *testing.B) {
+		m := set.Matcher()
+		b.ReportAllocs()
+		for i := 0; b.Loop(); i++ {
+			m.Judge(&rule.Input{Event: events[i%len(events)]})
+		}
+	})
+	b.Run("detect", func(b *testing.B) {
+		store, err := state.Open("", state.Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		d, err := Open(set, store, Options{Lateness: Lateness})
+		if err != nil {
+			b.Fatal(err)
+		}
+		in := &Event{Hash: key.HashOf("1")}
+		b.ReportAllocs()
+		latest := time.Time{}
+		for i := 0; b.Loop(); i++ {
+			e := events[i%len(events)]
+			if e.Time.After(latest) {
+				latest = e.Time
+			}
+			if _, err := d.Advance(latest.Add(-Lateness)); err != nil {
+				b.Fatal(err)
+			}
+			in.Input, in.Arrival = rule.Input{Event: e, Actor: identity.Resolve(e)}, latest
+			if _, err := d.Event(in); err != nil {
+				b.Fatal(err)
+			}
+			if i%10_000 == 9_999 {
+				if err := d.Flush(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+	})
+}
