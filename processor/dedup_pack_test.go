@@ -309,3 +309,37 @@ func TestPackedHoursAreReadWhenNeeded(t *testing.T) {
 		t.Errorf("a commit after a failed look-up: %v", err)
 	}
 }
+
+// TestLookUpsBesideAWrite: the owner goes on looking up what a commit packs. It
+// is for the race detector; the answers are held too.
+func TestLookUpsBesideAWrite(t *testing.T) {
+	store, err := blob.OpenDir(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newPacker(t, store, "a")
+	for i := range 2000 {
+		p.send(fmt.Sprint(i), noon)
+	}
+	p.advance(5 * time.Hour)
+	next := p.m.Clone()
+	next.Watermark = p.at
+	packed, err := p.ids.pack(next)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := packed.write(context.Background(), store, next)
+		done <- err
+	}()
+	for i := range 4000 {
+		p.send(fmt.Sprint(i), noon)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if len(next.Dedup) != 1 || next.Dedup[0].Hours[0].IDs != 2000 || len(p.ids.fresh) != 2000 {
+		t.Errorf("%+v, %d fresh", next.Dedup, len(p.ids.fresh))
+	}
+}
