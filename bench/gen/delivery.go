@@ -84,7 +84,8 @@ func (g *Generator) Files() iter.Seq[File] {
 		}
 		for len(q) > 0 {
 			s := heap.Pop(&q).(stream)
-			if !yield(s.head) {
+			late := !g.opts.Until.IsZero() && s.head.Delivered.After(g.opts.Until) // and so are all others
+			if late || !yield(s.head) {
 				s.stop()
 				return
 			}

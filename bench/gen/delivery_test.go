@@ -152,3 +152,24 @@ func TestDueIsTheNextFile(t *testing.T) {
 		}
 	})
 }
+
+// TestUntilIsABucketAtThatTime holds that Until cuts the corpus where it says and changes nothing before.
+func TestUntilIsABucketAtThatTime(t *testing.T) {
+	o := Options{Seed: 3, Accounts: 4, EventsPerDay: 400, Duration: 8 * time.Hour}
+	whole := generator(t, o)
+	o.Until = time.Date(2026, 3, 3, 6, 0, 0, 0, time.UTC)
+	cut := map[string]bool{}
+	for f := range generator(t, o).Files() {
+		cut[f.Key] = true
+	}
+	files := 0
+	for f := range whole.Files() {
+		files++
+		if want := !f.Delivered.After(o.Until); cut[f.Key] != want {
+			t.Errorf("%s is there: %v, want %v", f.Key, cut[f.Key], want)
+		}
+	}
+	if len(cut) == 0 || len(cut) == files {
+		t.Errorf("%d of %d files are left", len(cut), files)
+	}
+}

@@ -20,6 +20,8 @@ type Options struct {
 	Accounts int           // number of accounts: 5
 	Start    time.Time     // first instant of simulated time, cut to the second: 2026-03-03T00:00:00Z, a Tuesday
 	Duration time.Duration // simulated time: 24h
+	// Until leaves out the files that are delivered later, as somebody sees a bucket at that time: zero leaves out none.
+	Until time.Time
 
 	// EventsPerDay is the number of events of one account on an average weekday: 2,000. Weekends have fewer. The sum over the
 	// accounts is met to about one percent, because an activity that has begun is finished.

@@ -14,4 +14,11 @@ net.Server.prototype.listen = function (...args) {
   return listen.call(this, { host: '127.0.0.1', port: 0 }, done)
 }
 
+// Some of them throw when a client goes away in the middle of a request, as one does that is killed.
+process.on('uncaughtException', error => {
+  if (error.code === 'ECONNRESET' || error.code === 'EPIPE') return
+  console.error(error)
+  process.exit(1)
+})
+
 process.stdin.on('close', () => process.exit(0)).resume()
