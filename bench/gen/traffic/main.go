@@ -15,7 +15,7 @@ import (
 
 func main() {
 	accounts := flag.Int("accounts", 20, "accounts of the organisation")
-	events := flag.Int("events", 20_000, "events, about; fewer at night and at weekends")
+	events := flag.Int("events", 20_000, "events, about")
 	span := flag.Duration("span", 2*time.Hour, "how far back they go")
 	attacks := flag.Int("attacks", 4, "accounts that are attacked")
 	seed := flag.Uint64("seed", 1, "seed of all that is left to chance")
@@ -29,16 +29,15 @@ func main() {
 		os.Exit(2)
 	}
 	now := time.Now().UTC()
-	perDay := float64(*events) / float64(*accounts) * (24 * time.Hour).Hours() / span.Hours()
-	o := gen.Options{Seed: *seed, Accounts: *accounts, Attacks: *attacks, Start: now.Add(-*span), Duration: *span, Until: now, EventsPerDay: int(perDay)}
-	if err := write(o, flag.Arg(0)); err != nil {
+	o := gen.Options{Seed: *seed, Accounts: *accounts, Attacks: *attacks, Start: now.Add(-*span), Duration: *span, Until: now}
+	if err := write(o, *events, flag.Arg(0)); err != nil {
 		fmt.Fprintln(os.Stderr, "traffic:", err)
 		os.Exit(1)
 	}
 }
 
-func write(o gen.Options, dir string) error {
-	g, err := gen.New(o)
+func write(o gen.Options, events int, dir string) error {
+	g, err := gen.Fit(o, events)
 	if err != nil {
 		return err
 	}
