@@ -8,9 +8,11 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/zstd"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/cairnstream/cairn/deploy/local"
 	"github.com/cairnstream/cairn/processor"
 )
 
@@ -37,20 +39,74 @@ func writeQuarantine(ts *testscript.TestScript, _ bool, args []string) {
 		Size                          int
 	}
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[1])), &pieces, json.MatchCaseInsensitiveNames(true)))
-	var lines bytes.Buffer
+	var all []processor.Quarantined
 	for _, p := range pieces {
 		q := processor.Quarantined{Reason: p.Reason, Shard: p.Shard, Sequence: p.Sequence, Arrival: p.Arrival, Raw: []byte(p.Text), Size: max(p.Size, len(p.Text))}
 		if p.Size > len(p.Text) {
 			q.SHA256 = "00"
 		}
-		ts.Check(json.MarshalWrite(&lines, q))
+		all = append(all, q)
+	}
+	ts.Check(putQuarantine(ts.MkAbs(args[0]), all))
+}
+
+// putQuarantine adds an object of pieces to a lake's quarantine.
+func putQuarantine(lake string, pieces []processor.Quarantined) error {
+	var lines bytes.Buffer
+	for _, q := range pieces {
+		if err := json.MarshalWrite(&lines, q); err != nil {
+			return err
+		}
 		lines.WriteByte('\n')
 	}
 	z, err := zstd.NewWriter(nil)
-	ts.Check(err)
-	dir := filepath.Join(ts.MkAbs(args[0]), "_dlq")
-	ts.Check(os.MkdirAll(dir, 0o755))
-	ts.Check(os.WriteFile(filepath.Join(dir, "shardId-000000000000-0000000009.ndjson.zst"), z.EncodeAll(lines.Bytes(), nil), 0o644))
+	if err != nil {
+		return err
+	}
+	dir := filepath.Join(lake, "_dlq")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "shardId-000000000000-0000000009.ndjson.zst"), z.EncodeAll(lines.Bytes(), nil), 0o644)
+}
+
+// TestRedriveToAStream: the events go on the stream once; without a folder that
+// remembers them they go again, and nothing goes when the stream is not there.
+func TestRedriveToAStream(t *testing.T) {
+	awsSettings(t, map[string]string{"KINESIS": local.Kinesalite(t).URL()})
+	stream := newTarget(t, "redriven", 2)
+	data, out := t.TempDir(), filepath.Join(t.TempDir(), "out")
+	if code, _, errs := cairn(t, "replay", "--data", data, "--no-progress"); code != exitDone {
+		t.Fatal(errs)
+	}
+	record := func(id string) []byte {
+		return []byte(`{"eventVersion":"1.08","eventID":"` + id + `","eventTime":"2026-03-01T10:01:00Z","eventSource":"s3.amazonaws.com","eventName":"ListBuckets","recipientAccountId":"111122223333"}`)
+	}
+	if err := putQuarantine(filepath.Join(data, "sample", "lake"), []processor.Quarantined{
+		{Reason: "not CloudTrail", Sequence: "1", Raw: record("a")}, {Reason: "not CloudTrail", Sequence: "2", Raw: record("b")}, {Reason: "not json", Sequence: "3", Raw: []byte("?")},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	redrive := func(want int, more ...string) {
+		t.Helper()
+		if code, _, errs := cairn(t, append([]string{"dlq", "redrive", "--data", data}, more...)...); code != want {
+			t.Fatalf("%v: exit status %d: %s", more, code, errs)
+		}
+	}
+	redrive(exitFailed, "--stream", "absent", "--out", out)
+	if left, _ := filepath.Glob(filepath.Join(out, "*")); len(left) > 0 {
+		t.Errorf("a hand-over that failed left %v: the events would count as handed over", left)
+	}
+	for range 2 {
+		redrive(exitDone, "--stream", stream.name, "--out", out)
+	}
+	if diff := cmp.Diff(map[string]int{"a": 1, "b": 1}, stream.ids(t)); diff != "" {
+		t.Error(diff)
+	}
+	redrive(exitDone, "--stream", stream.name)
+	if diff := cmp.Diff(map[string]int{"a": 2, "b": 2}, stream.ids(t)); diff != "" {
+		t.Error(diff)
+	}
 }
 
 // TestOneLine: what is written as a line holds no line end, and is the same
