@@ -250,10 +250,10 @@ func TestTurn(t *testing.T) {
 	if err != nil || note.By != "w" || !note.At.Equal(f.now) || note.Report == nil || note.Report.Shards != 3 {
 		t.Errorf("note %+v %v", note, err)
 	}
-	if r := turn(f.now.Add(59 * time.Minute)); r != nil {
+	if r := turn(f.now.Add(56 * time.Minute)); r != nil {
 		t.Errorf("within the hour: %+v", r)
 	}
-	if r := turn(f.now.Add(time.Hour)); r == nil || r.Total().Objects != 0 {
+	if r := turn(f.now.Add(time.Hour - time.Second)); r == nil || r.Total().Objects != 0 {
 		t.Errorf("after an hour: %+v", r)
 	}
 	if r := turn(f.now.Add(-30 * 24 * time.Hour)); r == nil {
