@@ -56,8 +56,15 @@ func (t *Tail) learn(x float64, s *shape) {
 		t.exceed(x-q, s)
 	}
 	step := float64(t.Step)
-	step += max(0.005, 1/n) * (math.Abs(x-q) - step)
-	g := max(0.01, 1/math.Sqrt(n)) * step
+	stepRate, rate := 0.005, 0.01
+	if t.N < 200 { // old tails spare the divisions
+		stepRate = 1 / n
+	}
+	if t.N < 10_000 {
+		rate = 1 / math.Sqrt(n)
+	}
+	step += stepRate * (math.Abs(x-q) - step)
+	g := rate * step
 	if above {
 		q += s.level * g
 	} else {
