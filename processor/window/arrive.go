@@ -175,8 +175,11 @@ func (e *Engine) late(g *group, h *hit, at int, added bool) {
 	if h.sec >= c.from(g.rule) {
 		c.add(g, h, at, added)
 	}
-	if inside {
+	switch {
+	case inside:
 		e.count(g, h)
+	case g.lone(at) && g.entries[at+1].sec == c.end:
+		g.before = stretch{} // the end point before the newest is a new one, and false
 	}
 }
 
@@ -255,6 +258,7 @@ func (e *Engine) follow(g *group, h *hit, at int, added bool) {
 		if c.to(g, h.sec) {
 			g.on = false
 		}
+		g.before = g.stretch
 	} else {
 		c.add(g, h, at, added)
 	}
@@ -277,11 +281,13 @@ func (c *cursor) add(g *group, h *hit, at int, added bool) {
 // judge looks at the newest end point and fires if the condition came true.
 func (e *Engine) judge(g *group, h *hit) {
 	if !g.rule.holds(g.tail.m.value(g.tail.end)) {
-		g.on, g.said = false, false
+		g.on = false // so far: more may come in this second
 		return
 	}
 	if !g.on {
-		g.on, g.said, g.since = true, false, g.tail.end
+		if g.stretch = g.before; !g.on {
+			g.stretch = stretch{on: true, said: g.announcedAt(g.tail.end), since: g.tail.end}
+		}
 	}
 	g.hot = max(g.hot, g.tail.end)
 	if !g.said {
@@ -318,7 +324,8 @@ func (e *Engine) announce(g *group, c *cursor, h *hit) {
 	a.by = e.heldBy(g, &a, h)
 	g.announced = append(g.announced, a)
 	if a.by == "" {
-		g.live = live{a.id, c.n, c.n}
+		n := g.events(c)
+		g.live = live{a.id, n, n}
 	} else if g.live.id == a.by {
 		g.live.events++
 	}
@@ -330,6 +337,11 @@ func (e *Engine) announce(g *group, c *cursor, h *hit) {
 	g.window(&f, c)
 	f.Trigger, f.Context, f.SuppressedBy = h.id, h.ev.Context, a.by
 	e.start(g, f, h.ev)
+}
+
+// announcedAt says whether something was announced for an end point.
+func (g *group) announcedAt(point int64) bool {
+	return slices.ContainsFunc(g.announced, func(a announcement) bool { return a.point == point })
 }
 
 // heldBy is the finding that holds an announcement back, "" if none does.
@@ -382,7 +394,7 @@ func (e *Engine) tumble(g *group, h *hit, at int, added bool) {
 		return
 	}
 	g.hot = max(g.hot, h.sec)
-	if slices.ContainsFunc(g.announced, func(a announcement) bool { return a.point == h.sec }) {
+	if g.announcedAt(h.sec) {
 		e.count(g, h)
 		return
 	}

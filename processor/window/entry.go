@@ -163,6 +163,8 @@ func (c *cursor) place(g *group) {
 		c.lo, c.hi = i, i
 	case i > 0:
 		c.end = g.entries[i-1].sec
+	case g.run.open:
+		c.end = g.run.last
 	}
 }
 
@@ -192,20 +194,35 @@ func (c *cursor) to(g *group, end int64) (fresh bool) {
 	return fresh
 }
 
+// first is the first second that counts for a finding: that of the window, or
+// of the chain.
+func (c *cursor) first(r *rule) int64 {
+	if m, ok := c.m.(*sequence); ok {
+		return max(m.start(), c.from(r))
+	}
+	return c.from(r)
+}
+
 // samples are the first and the last ids of the entries [lo, hi), in order.
 func (g *group) samples(lo, hi int) (first, last []string) {
-	for i := lo; i < hi && len(first) < keepIDs; i++ {
-		for _, id := range g.entries[i].ids[:min(len(g.entries[i].ids), keepIDs-len(first))] {
-			first = append(first, id.id)
-		}
+	var ids []stamp
+	for i := lo; i < hi && (len(ids) < keepIDs || g.entries[i].sec == g.entries[i-1].sec); i++ {
+		ids = append(ids, g.entries[i].ids...)
 	}
-	for i := hi - 1; i >= lo && len(last) < keepIDs; i-- {
-		for _, id := range slices.Backward(g.entries[i].ids) {
-			if len(last) < keepIDs {
-				last = append(last, id.id)
-			}
-		}
+	first = texts(ids, 0, keepIDs)
+	ids = ids[:0]
+	for i := hi - 1; i >= lo && (len(ids) < keepIDs || g.entries[i].sec == g.entries[i+1].sec); i-- {
+		ids = append(ids, g.entries[i].ids...)
 	}
-	slices.Reverse(last)
-	return first, last
+	return first, texts(ids, max(0, len(ids)-keepIDs), len(ids))
+}
+
+// texts are some of the ids, in order.
+func texts(ids []stamp, from, to int) []string {
+	slices.SortFunc(ids, compareStamps)
+	out := make([]string, 0, keepIDs)
+	for _, id := range ids[from:min(to, len(ids))] {
+		out = append(out, id.id)
+	}
+	return out
 }

@@ -96,14 +96,24 @@ func (g *group) pairs() []Pair {
 
 // window adds to a firing what the window at a cursor holds.
 func (g *group) window(f *Firing, c *cursor) {
-	f.From, f.To = g.rule.bounds(c)
-	f.Value, f.Count = c.m.value(c.end), c.n
-	f.First, f.Last = g.samples(c.lo, c.hi)
-	f.Steps = g.steps(c)
+	from := c.first(g.rule)
+	lo := g.index(from)
+	f.From, f.To = second(from), g.rule.lastSecond(c.end)
+	f.Value, f.Count = c.m.value(c.end), g.events(c)
+	f.First, f.Last = g.samples(lo, c.hi)
+	f.Steps = g.steps(lo, c.hi)
+}
+
+// events counts those of the window that count for a finding.
+func (g *group) events(c *cursor) int64 {
+	if g.rule.ordered() {
+		return g.between(c.first(g.rule), c.hi)
+	}
+	return c.n
 }
 
 // steps are the events in the window of each rule of a temporal correlation.
-func (g *group) steps(c *cursor) []StepEvents {
+func (g *group) steps(lo, hi int) []StepEvents {
 	s := g.rule.spec
 	if !s.temporal() {
 		return nil
@@ -111,7 +121,7 @@ func (g *group) steps(c *cursor) []StepEvents {
 	out := make([]StepEvents, len(s.Rules))
 	for i := range out {
 		out[i].Rule = s.Rules[i].ID
-		for j := c.hi - 1; j >= c.lo; j-- {
+		for j := hi - 1; j >= lo; j-- {
 			e := &g.entries[j]
 			if e.key>>i&1 == 0 {
 				continue

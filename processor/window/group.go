@@ -27,14 +27,13 @@ type group struct {
 	coarse    int64 // newest second whose entries were merged; 0: none
 	sketch    *sketch
 
-	done  cursor // at the last decided end point
-	tail  cursor // at the newest end point; of rules that fire on arrival
-	on    bool   // the condition holds at the newest end point ...
-	said  bool   // ... and has been announced
-	since int64  // first end point, of those not settled, of the stretch in which it holds
+	done cursor // at the last decided end point
+	tail cursor // at the newest end point; of rules that fire on arrival
+	stretch
+	before stretch // at the end point before the newest
 
 	due    int64 // when the schedule wakes it, in the rule's seconds; 0: not at all
-	oldest int64 // second of the first entry when the end of a session was planned
+	oldest int64 // first entry that was not settled when the end of a session was planned
 	size   int64 // as it stands in Counts.Bytes
 	cold   bool  // in the store only, but for id, newest, due and size
 	dirty  bool
@@ -42,6 +41,13 @@ type group struct {
 	kept   int  // entries that were left when it was last pruned
 	active bool // touched since the last flush
 	gone   bool
+}
+
+// stretch is how the newest end point stands, of a rule that fires on arrival.
+type stretch struct {
+	on    bool  // the condition holds
+	said  bool  // and this has been announced
+	since int64 // first end point, of those not settled, from which it holds
 }
 
 // run is a stretch of end points at which the condition holds, together with
@@ -60,7 +66,8 @@ type run struct {
 	named    bool   // the current stretch has been announced
 	trigger  string
 	ctx      string
-	from     int64
+	from     int64 // first second of its first window
+	lo       int64 // first second of the window at last
 	first    []string
 	end      []string
 }

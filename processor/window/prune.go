@@ -23,71 +23,41 @@ func (g *group) prune() {
 	if g.sketch != nil {
 		g.sketch.prune(g.settled - g.rule.keep)
 	}
-	if n > 0 && 2*n >= len(g.entries) {
-		g.entries = slices.Delete(g.entries, 0, n)
-		g.done.unshift(n)
-		g.tail.unshift(n)
-		g.weigh()
+	if 2*n >= len(g.entries) {
+		g.cut(n)
 	}
 	if g.rule.ordered() && g.rule.wait == 0 && (len(g.entries) > 2*g.kept+16 || g.newest < g.settled) {
 		g.unchain()
 	}
 }
 
-// unchain drops the settled steps of sequences that stand without the steps
-// before them.
+// unchain drops the settled steps of sequences before which no first step is.
 func (g *group) unchain() {
-	drop := make([]bool, len(g.entries))
-	settled := g.index(g.settled)
-	for i := range settled {
-		drop[i] = true
-	}
+	var begin uint64
 	for _, c := range g.rule.clauses {
-		g.chained(c, settled, drop)
+		begin |= uint64(c.need & -c.need)
 	}
-	kept := g.entries[:0]
-	for i := range g.entries {
-		if !drop[i] {
-			kept = append(kept, g.entries[i])
-		}
+	n, settled := 0, g.index(g.settled)
+	for n < settled && g.entries[n].key&begin == 0 {
+		n++
 	}
-	if len(kept) != len(g.entries) {
-		clear(g.entries[len(kept):])
-		g.entries = kept
-		g.done.m, g.tail.m = nil, nil
-		g.weigh()
+	// A first step may be listed behind others of its second.
+	for n > 0 && n < len(g.entries) && g.entries[n-1].sec == g.entries[n].sec {
+		n--
 	}
+	g.cut(n)
 	g.kept = len(g.entries)
 }
 
-// chained keeps those of the first entries that could be a part of a chain.
-func (g *group) chained(c clause, settled int, drop []bool) {
-	var starts [MaxSteps]int64 // latest start of a chain up to each rule
-	for lo, hi := 0, 0; lo < settled; lo = hi {
-		sec := g.entries[lo].sec
-		for hi = lo; hi < settled && g.entries[hi].sec == sec; hi++ {
-		}
-		begin, seen := sec, false // the rules in order, so that one second counts as in order
-		for rule := range MaxSteps {
-			if c.need>>rule&1 == 0 {
-				continue
-			}
-			if !seen {
-				starts[rule] = max(starts[rule], never)
-			}
-			for i := lo; i < hi; i++ {
-				if g.entries[i].key>>rule&1 != 0 && (!seen || begin > sec-g.rule.span) {
-					drop[i] = false
-					if !seen {
-						starts[rule] = sec
-					} else {
-						starts[rule] = max(starts[rule], begin)
-					}
-				}
-			}
-			begin, seen = starts[rule], true
-		}
+// cut drops the first entries.
+func (g *group) cut(n int) {
+	if n == 0 {
+		return
 	}
+	g.entries = slices.Delete(g.entries, 0, n)
+	g.done.unshift(n)
+	g.tail.unshift(n)
+	g.weigh()
 }
 
 // trim keeps a group within its limit, at the price of precision.

@@ -39,7 +39,7 @@ func (x *run) encode(w *writer) {
 	if !x.open {
 		return
 	}
-	for _, v := range [...]int64{x.anchor, x.last, x.falseAt, x.counted, x.total, x.reported, x.from} {
+	for _, v := range [...]int64{x.anchor, x.last, x.falseAt, x.counted, x.total, x.reported, x.from, x.lo} {
 		w.int(v)
 	}
 	w.float(x.peak)
@@ -128,7 +128,7 @@ func (x *run) decode(r *reader) {
 	if x.open = r.flag(); !x.open {
 		return
 	}
-	for _, v := range [...]*int64{&x.anchor, &x.last, &x.falseAt, &x.counted, &x.total, &x.reported, &x.from} {
+	for _, v := range [...]*int64{&x.anchor, &x.last, &x.falseAt, &x.counted, &x.total, &x.reported, &x.from, &x.lo} {
 		*v = r.int()
 	}
 	x.peak, x.named = r.float(), r.flag()

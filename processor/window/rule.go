@@ -127,16 +127,12 @@ func (r *rule) holds(v float64) bool {
 	return true
 }
 
-// bounds are the first and the last second of the window at a cursor.
-func (r *rule) bounds(c *cursor) (from, to time.Time) {
-	switch r.spec.Shape {
-	case Tumbling:
-		_, till := r.calendar.window(c.end)
-		return second(c.end), second(till - 1)
-	case Session:
-		return second(c.start), second(c.end)
+// lastSecond is the last second of the window at an end point.
+func (r *rule) lastSecond(end int64) time.Time {
+	if r.spec.Shape == Tumbling {
+		return second(r.emptied(end) - 1)
 	}
-	return second(c.end - r.span + 1), second(c.end)
+	return second(end)
 }
 
 // emptied is the first second after an end point at which its window is over,

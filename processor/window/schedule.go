@@ -96,12 +96,14 @@ func (e *Engine) touched(g *group) {
 	g.active = true
 	// The end of a session moves with each event, but never to before the one
 	// that was planned, unless an earlier session begins.
-	if g.due == 0 || g.rule.spec.Shape != Session || len(g.entries) > 0 && g.entries[0].sec < g.oldest {
+	first := int64(noDeadline)
+	if i := g.index(g.settled); i < len(g.entries) {
+		first = g.entries[i].sec
+	}
+	if g.due == 0 || g.rule.spec.Shape != Session || first != g.oldest {
 		e.plan(g, g.next(e.closeOf(g.rule)))
 	}
-	if len(g.entries) > 0 {
-		g.oldest = g.entries[0].sec
-	}
+	g.oldest = first
 }
 
 // idle says that the group can have no effect any more.
@@ -138,6 +140,8 @@ func (g *group) next(now int64) int64 {
 	}
 	switch x := &g.run; {
 	case !x.open:
+	case x.falseAt > 0 && r.spec.Shape == Tumbling:
+		sooner(r.emptied(x.falseAt + r.hold))
 	case x.falseAt > 0:
 		sooner(x.falseAt + r.hold + r.wait + 1)
 	case r.spec.Shape == Sliding:

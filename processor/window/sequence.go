@@ -68,12 +68,16 @@ func (m *sequence) more(e *entry, n int64, _ num) {
 func (m *sequence) leave(*entry) {}
 
 func (m *sequence) value(end int64) float64 {
+	return truth(m.start() > end-m.group.rule.span)
+}
+
+// start is the second in which the latest complete chain began.
+func (m *sequence) start() int64 {
+	start := int64(never)
 	for _, w := range m.ways {
-		if start := w.now[len(w.now)-1]; start > end-m.group.rule.span {
-			return 1
-		}
+		start = max(start, w.now[len(w.now)-1])
 	}
-	return 0
+	return start
 }
 
 // fill takes the newest second into the chains: from each step that was reached

@@ -45,22 +45,22 @@ func (e *Engine) settle(g *group) {
 func (e *Engine) settleSliding(g *group, limit int64) {
 	c := g.resume()
 	for i := g.index(g.settled); i < len(g.entries) && g.entries[i].sec < limit; i = c.hi {
-		before := c.end
-		fresh := c.to(g, g.entries[i].sec)
-		e.point(g, c, fresh, before)
+		e.point(g, c, c.to(g, g.entries[i].sec))
+	}
+	if x := &g.run; x.open && x.falseAt == 0 {
+		g.remember()
+		if x.last+g.rule.span < limit {
+			g.over(x.last + g.rule.span)
+		}
 	}
 	g.settled = max(g.settled, limit)
-	if x := &g.run; x.open && x.falseAt == 0 && x.last+g.rule.span < g.settled {
-		g.over(x.last + g.rule.span)
-	}
 }
 
 func (e *Engine) settleTumbling(g *group, now int64) {
 	limit, _ := g.rule.calendar.window(now)
 	c := g.resume()
 	for i := g.index(g.settled); i < len(g.entries) && g.entries[i].sec < limit; i = c.hi {
-		before := c.end
-		e.point(g, c, c.to(g, g.entries[i].sec), before)
+		e.point(g, c, c.to(g, g.entries[i].sec))
 		if g.run.open && g.run.falseAt == 0 {
 			g.over(g.rule.emptied(c.end))
 		}
@@ -72,14 +72,14 @@ func (e *Engine) settleSessions(g *group, now int64) {
 	for i := g.index(g.settled); i < len(g.entries); i = g.index(g.settled) {
 		next, end := g.session(i)
 		if end > now {
+			g.settled = max(g.settled, min(now, g.entries[i].sec))
 			return
 		}
 		c := g.resume()
 		for c.hi < next {
-			before := c.end
 			fresh := c.to(g, g.entries[c.hi].sec)
 			if g.rule.spec.lower() || c.hi == next {
-				e.point(g, c, fresh, before)
+				e.point(g, c, fresh)
 			}
 		}
 		if g.run.open && g.run.falseAt == 0 {
@@ -114,10 +114,10 @@ func (g *group) resume() *cursor {
 }
 
 // point settles one end point: the one at which the cursor is.
-func (e *Engine) point(g *group, c *cursor, fresh bool, before int64) {
+func (e *Engine) point(g *group, c *cursor, fresh bool) {
 	x := &g.run
 	if fresh && x.open && x.falseAt == 0 {
-		g.over(g.rule.emptied(before))
+		g.over(g.rule.emptied(x.last))
 	}
 	if x.open && x.falseAt > 0 && c.end > x.falseAt+g.rule.hold {
 		e.finish(g, x.falseAt+g.rule.hold)
@@ -134,11 +134,13 @@ func (e *Engine) point(g *group, c *cursor, fresh bool, before int64) {
 		e.finish(g, x.falseAt)
 	}
 	if !x.open {
-		first, _ := g.samples(c.lo, c.hi)
-		*x = run{open: true, anchor: c.end, from: c.from(g.rule), counted: never, peak: v, first: first}
+		from := c.first(g.rule)
+		first, _ := g.samples(g.index(from), c.hi)
+		*x = run{open: true, anchor: c.end, from: from, counted: never, peak: v, first: first}
 	}
 	x.falseAt, x.last = 0, c.end
-	x.total += g.between(max(x.counted+1, c.from(g.rule)), c.hi)
+	x.total += g.between(max(x.counted+1, c.first(g.rule)), c.hi)
+	x.lo = c.first(g.rule)
 	x.counted = c.end
 	x.peak = g.rule.further(x.peak, v)
 	if crossing {
@@ -161,20 +163,24 @@ func (g *group) between(from int64, hi int) (n int64) {
 
 // further is the one of two values that lies further beyond the bounds.
 func (r *rule) further(a, b float64) float64 {
-	for _, bound := range r.spec.Condition.Bounds {
-		if bound.Op == LT || bound.Op == LTE {
-			return min(a, b)
-		}
+	if list := r.spec.Condition.Bounds; len(list) > 0 && (list[0].Op == LT || list[0].Op == LTE) {
+		return min(a, b)
 	}
 	return max(a, b)
 }
 
 // over ends a stretch of true end points.
 func (g *group) over(at int64) {
-	x := &g.run
-	x.falseAt = at
-	hi := g.index(x.last + 1)
-	_, x.end = g.samples(0, hi)
+	g.remember()
+	g.run.falseAt = at
+}
+
+// remember keeps the last ids of the newest true window, while its entries are
+// there.
+func (g *group) remember() {
+	if x := &g.run; x.last >= g.settled { // else it was done before
+		_, x.end = g.samples(g.index(x.lo), g.index(x.last+1))
+	}
 }
 
 // decide fires what is decided at the close.
@@ -251,10 +257,7 @@ func (e *Engine) finish(g *group, at int64) {
 	x, r := g.run, g.rule
 	g.run = run{}
 	f := g.firing(End, x.id, second(at))
-	f.From, f.To, f.Value, f.Count = second(x.from), second(x.last), x.peak, x.total
-	if r.spec.Shape == Tumbling {
-		f.To = second(r.emptied(x.last) - 1)
-	}
+	f.From, f.To, f.Value, f.Count = second(x.from), r.lastSecond(x.last), x.peak, x.total
 	f.First, f.Last, f.Trigger, f.Context = x.first, x.end, x.trigger, x.ctx
 	if x.id == "" && !r.atClose && (!r.custom || x.held == "") {
 		f.Trigger = x.first[0]
@@ -321,6 +324,7 @@ func (g *group) survey() (unsaid []int64) {
 		if c.to(g, g.entries[i].sec) {
 			stop()
 		}
+		g.before = g.stretch
 		if !g.rule.holds(c.m.value(c.end)) {
 			stop()
 			continue
@@ -332,12 +336,12 @@ func (g *group) survey() (unsaid []int64) {
 			g.since = c.end
 		}
 		g.hot = max(g.hot, c.end)
-		g.said = g.said || slices.ContainsFunc(g.announced, func(a announcement) bool { return a.point == c.end })
+		g.said = g.said || g.announcedAt(c.end)
 	}
-	if on := g.on; on {
-		since := g.since
+	if last := g.stretch; last.on {
 		stop()
-		g.on, g.said, g.since = true, true, since
+		g.stretch = stretch{on: true, said: true, since: last.since}
 	}
+	g.before.said = true // the caller announces all that is returned
 	return unsaid
 }
