@@ -58,6 +58,8 @@ type rulesCmd struct {
 	Check rulesCheckCmd `cmd:"" help:"Load rules and report errors, warnings and what was left out."`
 	List  rulesListCmd  `cmd:"" help:"List the rules with their severity and tactics."`
 	Test  rulesTestCmd  `cmd:"" help:"Run the tests that stand beside the rules."`
+
+	Backtest rulesBacktestCmd `cmd:"" help:"Run two sets of rules over a history and tell what differs."`
 }
 
 // rulesArgs name the folders of a rules command; without any, the bundled

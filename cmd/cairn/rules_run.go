@@ -3,6 +3,8 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -12,7 +14,8 @@ import (
 
 type rulesCheckCmd struct {
 	rulesArgs
-	Strict bool `help:"Fail on warnings too."`
+	Strict bool   `help:"Fail on warnings too."`
+	Write  string `help:"Save what rules in the old form were converted to in this folder." placeholder:"DIR"`
 }
 
 // Run loads the rules and tells what it took in and what it left out.
@@ -24,6 +27,9 @@ func (c *rulesCheckCmd) Run(e *env) error {
 	_, report, err := rule.Load(rule.Options{}, sources...)
 	if err != nil {
 		return e.eachLine(err, "the rules have mistakes")
+	}
+	if err := c.write(report); err != nil {
+		return err
 	}
 	if report.Rules == 0 {
 		return fmt.Errorf("no rules in %s: a rule is a .yml or .pattern.json file whose name does not begin with _ (%d documents are for other log sources)",
@@ -38,6 +44,23 @@ func (c *rulesCheckCmd) Run(e *env) error {
 	}
 	if c.Strict && len(report.Warnings) > 0 {
 		return fmt.Errorf("%s (--strict)", plural(int64(len(report.Warnings)), "warning"))
+	}
+	return nil
+}
+
+// write saves the rules that were converted, under the names of their titles.
+func (c *rulesCheckCmd) write(report *rule.Report) error {
+	if c.Write == "" {
+		return nil
+	}
+	if err := os.MkdirAll(c.Write, 0o755); err != nil {
+		return fmt.Errorf("make the folder of --write: %w", err)
+	}
+	for i, text := range report.Converted {
+		name := filepath.Join(c.Write, fmt.Sprintf("converted_%02d.yml", i+1))
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			return fmt.Errorf("write a converted rule: %w", err)
+		}
 	}
 	return nil
 }
@@ -62,10 +85,12 @@ type ruleLine struct {
 	ID       string   `json:"id"`
 	Name     string   `json:"name,omitempty"`
 	Title    string   `json:"title"`
+	Kind     string   `json:"kind"`
 	Severity string   `json:"severity"`
 	Tags     []string `json:"tags,omitempty"`
 	Version  string   `json:"version"`
 	Staged   bool     `json:"staged"`
+	Silent   bool     `json:"silent,omitempty"` // only a part of correlations
 	Origin   string   `json:"origin"`
 }
 
@@ -84,17 +109,27 @@ func (c *rulesListCmd) Run(e *env) error {
 	})
 	lines := make([]ruleLine, 0, len(rules))
 	for _, r := range rules {
-		lines = append(lines, ruleLine{r.ID, r.Name, r.Title, r.Level.String(), r.Tags, r.Version, r.Staged, r.Origin.String()})
+		lines = append(lines, ruleLine{r.ID, r.Name, r.Title, r.Kind.String(), level(r), r.Tags, r.Version, r.Staged, r.Silent, r.Origin.String()})
 	}
 	if c.json() {
 		return printJSON(e.out, map[string]any{"rules": lines})
 	}
-	t := &table{head: []string{"SEVERITY", "RULE", "TACTIC", "FILE"}, colour: severityIn(e, 0)}
+	t := &table{head: []string{"SEVERITY", "KIND", "RULE", "TACTIC", "FILE"}, colour: severityIn(e, 0)}
 	for _, l := range lines {
-		t.add(l.Severity, l.Title, tactic(l.Tags), l.Origin)
+		if !l.Silent {
+			t.add(l.Severity, l.Kind, l.Title, tactic(l.Tags), l.Origin)
+		}
 	}
 	t.print(e.out)
 	return nil
+}
+
+// level is the severity of a rule's findings.
+func level(r *rule.Rule) string {
+	if r.LevelOfScore {
+		return "by score"
+	}
+	return r.Level.String()
 }
 
 // tactic is the first MITRE ATT&CK tactic among tags.
