@@ -135,6 +135,7 @@ type commit struct {
 	log     *export.Log     // rows that stay open
 	extent  manifest.Extent // of rows, when they are all
 	taken   *roll           // whose files this commit takes in
+	merged  *compaction     // whose segment it takes in
 	cut     *roll           // that begins behind it
 	overlay *state.Overlay
 	ids     []idRow
@@ -205,12 +206,13 @@ func (c *commit) run(ctx context.Context) error {
 	defer c.close()
 	s := c.shard
 	began, before := time.Now(), s.handle.Current().Counts
-	for fresh := false; !fresh; {
-		started := time.Now()
-		if err := s.persist(ctx, "commit", func() error { return c.upload(ctx) }); err != nil {
+	for oldest := (time.Time{}); time.Since(oldest) >= uploadAge; {
+		if err := s.persist(ctx, "commit", func() (err error) {
+			oldest, err = c.upload(ctx)
+			return err
+		}); err != nil {
 			return err
 		}
-		fresh = time.Since(started) < uploadAge
 	}
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
@@ -246,13 +248,34 @@ func (c *commit) close() {
 	}
 }
 
-// upload brings everything that the manifest will refer to into the stores.
-func (c *commit) upload(ctx context.Context) error {
+// upload brings everything that the manifest will refer to into the stores,
+// and returns when the oldest part of it was written.
+func (c *commit) upload(ctx context.Context) (oldest time.Time, err error) {
+	oldest = time.Now()
+	for _, made := range []*time.Time{c.taken.stagedAt(), c.merged.madeAt()} {
+		if made != nil && time.Since(*made) < uploadAge && made.Before(oldest) {
+			oldest = *made
+		}
+	}
 	c.next = c.frozen.Clone()
-	for _, step := range []func(context.Context) error{c.stage, c.logRows, c.delta, c.compact, c.quarantine} {
+	for _, step := range []func(context.Context) error{c.refresh, c.stage, c.logRows, c.delta, c.compact, c.quarantine} {
 		if err := step(ctx); err != nil {
+			return oldest, err
+		}
+	}
+	return oldest, nil
+}
+
+// refresh writes again what was made before this commit, if it is old.
+func (c *commit) refresh(ctx context.Context) error {
+	if made := c.taken.stagedAt(); made != nil && time.Since(*made) >= uploadAge {
+		if err := c.taken.run(ctx, c.shard); err != nil {
 			return err
 		}
+	}
+	if made := c.merged.madeAt(); made != nil && time.Since(*made) >= uploadAge {
+		c.merged.run(ctx, c.shard)
+		return c.merged.err
 	}
 	return nil
 }

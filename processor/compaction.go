@@ -13,10 +13,17 @@ import (
 // a restore grows with the number of commits. What it replaces stays in the
 // store for the collector: somebody may be reading it.
 type compaction struct {
+	of     *manifest.Manifest // whose segments are merged
 	done   chan struct{}
 	result *state.Compaction // nil when nothing was due
 	err    error
 	made   time.Time
+}
+
+// run merges. Doing it again writes the same bytes under the same name.
+func (c *compaction) run(ctx context.Context, s *Shard) {
+	c.made = time.Now()
+	c.result, c.err = state.Compact(ctx, s.cfg.State, c.of, expiredIDs(c.of))
 }
 
 // ended tells that a compaction is there and can be taken in.
@@ -38,11 +45,11 @@ func (s *Shard) compactIfDue() {
 	if s.compacting != nil || s.cfg.Roll.everyCommit() || !state.CompactionDue(m) {
 		return
 	}
-	c := &compaction{done: make(chan struct{}), made: time.Now()}
+	c := &compaction{of: m, done: make(chan struct{})}
 	s.compacting = c
 	go func() {
 		defer close(c.done)
-		c.result, c.err = state.Compact(s.background, s.cfg.State, m, expiredIDs(m))
+		c.run(s.background, s)
 	}()
 }
 
@@ -61,8 +68,10 @@ func (c *commit) takeInCompaction() {
 	done := s.compacting
 	s.compacting = nil
 	err := done.err
-	if err == nil && done.result != nil && time.Since(done.made) < uploadAge {
-		err = done.result.TakeIn(c.frozen)
+	if err == nil && done.result != nil {
+		if err = done.result.TakeIn(c.frozen); err == nil {
+			c.merged = done
+		}
 	}
 	if err != nil {
 		s.cfg.logger().Warn("segments were not merged; this is tried again", "error", err)
@@ -93,4 +102,12 @@ func expiredIDs(m *manifest.Manifest) func(row []byte) bool {
 		hour, _, ok := key.ParseDedup(row)
 		return ok && hour < oldest
 	}
+}
+
+// madeAt is when the objects were written, nil without any.
+func (c *compaction) madeAt() *time.Time {
+	if c == nil {
+		return nil
+	}
+	return &c.made
 }

@@ -55,18 +55,16 @@ func (r *roll) start(s *Shard) {
 	r.going = true
 	go func() {
 		defer close(r.done)
-		r.err = s.persist(s.background, "roll", func() (err error) {
-			r.staged = time.Now()
-			r.files, err = s.encode(s.background, r.batch, s.naming(r.epoch, r.ckpt, &r.extent))
-			return err
-		})
+		r.err = s.persist(s.background, "roll", func() error { return r.run(s.background, s) })
 	}()
 }
 
-// again stages the files anew, under the same names.
-func (r *roll) again(s *Shard) {
-	r.done = make(chan struct{})
-	r.start(s)
+// run encodes and stages the files. Doing it again writes the same bytes under
+// the same names.
+func (r *roll) run(ctx context.Context, s *Shard) (err error) {
+	r.staged = time.Now()
+	r.files, err = s.encode(ctx, r.batch, s.naming(r.epoch, r.ckpt, &r.extent))
+	return err
 }
 
 // naming is what the names of a roll's files, and their metadata, are made of.
@@ -118,21 +116,18 @@ func (c *commit) takeInRoll(ctx context.Context) error {
 	if r == nil {
 		return nil
 	}
-	for c.files || r.ended() {
-		select {
-		case <-r.done:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-		if r.err != nil {
-			return fmt.Errorf("roll of checkpoint %d: %w", r.ckpt, r.err)
-		}
-		if time.Since(r.staged) < uploadAge {
-			c.take(r)
-			return nil
-		}
-		r.again(s) // what was staged may be collected before the commit
+	if !c.files && !r.ended() {
+		return nil
 	}
+	select {
+	case <-r.done:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if r.err != nil {
+		return fmt.Errorf("roll of checkpoint %d: %w", r.ckpt, r.err)
+	}
+	c.take(r)
 	return nil
 }
 
@@ -308,4 +303,12 @@ func pending(files []export.File) []manifest.Pending {
 		out = append(out, manifest.Pending{Stage: f.Stage, Final: f.Final, Table: string(f.Table), Rows: f.Rows, Bytes: f.Bytes, SHA256: f.SHA256})
 	}
 	return out
+}
+
+// stagedAt is when the objects were written, nil without any.
+func (r *roll) stagedAt() *time.Time {
+	if r == nil {
+		return nil
+	}
+	return &r.staged
 }

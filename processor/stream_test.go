@@ -110,7 +110,7 @@ func (f *fleet) config(sh processortest.Shard) processor.Config {
 			f.hints[sh.ID] = seq
 			return nil
 		},
-		Outbox:     f.sink,
+		Outbox: f.sink,
 		Alerts: func(r *export.FindingRow) []processor.Alert {
 			return []processor.Alert{{ID: r.FindingID + "/start", Sink: "test", Finding: r.FindingID, Time: r.EventTS, Body: []byte(r.Summary)}}
 		},

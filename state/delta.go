@@ -35,11 +35,13 @@ func WriteDelta(ctx context.Context, store blob.Store, next *manifest.Manifest, 
 	return writeSegment(ctx, store, ref, segment.Delta, weave(o.Rows(), extra))
 }
 
-// segmentKey names a segment. Deltas and merged segments name the checkpoints
-// that they cover; a base names 0 as the first, so it never has the name of a
-// merged segment.
+// segmentKey names a segment: by the commit whose manifest it is made from, and
+// the checkpoints that it covers. What a base leaves out depends on the
+// watermark, so two attempts at one have two names unless they are made from
+// one manifest, and then they have the same bytes: a write that arrives late
+// does no harm.
 func segmentKey(m *manifest.Manifest, from, to int64) string {
-	return fmt.Sprintf("%sseg/%d-%d-%d-%s.seg", manifest.Prefix(m.App, m.Stream, m.Shard), m.Epoch, from, to, m.Writer)
+	return fmt.Sprintf("%sseg/%d-%d-%d-%d-%s.seg", manifest.Prefix(m.App, m.Stream, m.Shard), m.Epoch, m.Ckpt, from, to, m.Writer)
 }
 
 // weave joins the overlay's rows with the sorted extra rows. The writer

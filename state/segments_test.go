@@ -111,7 +111,7 @@ func TestDeltaReference(t *testing.T) {
 	id := Row{Key: key.DedupRow(5, key.EventIDOf("e"))}
 	older := Row{Key: key.DedupRow(4, key.EventIDOf("f"))}
 	ref := s.commit(id, older) // out of order: put in order on the way
-	data, _, err := s.blobs.Get(context.Background(), "cairn/trail/s-1/seg/1-1-1-00112233aabbccdd.seg")
+	data, _, err := s.blobs.Get(context.Background(), "cairn/trail/s-1/seg/1-1-1-1-00112233aabbccdd.seg")
 	if err != nil {
 		t.Fatal(err)
 	}
