@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/cairnstream/cairn/state"
 	"github.com/cairnstream/cairn/state/key"
@@ -17,17 +18,15 @@ var base = time.Date(2026, 3, 1, 10, 0, 0, 0, time.UTC)
 func at(s int64) time.Time { return base.Add(time.Duration(s) * time.Second) }
 
 // open makes an engine with a state of its own.
-func open(t testing.TB, specs ...Spec) *Engine {
-	t.Helper()
+func open(t rapid.TB, specs ...Spec) *Engine {
 	store, err := state.Open("", state.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { store.Close() })
 	return reopen(t, store, time.Time{}, specs...)
 }
 
-func reopen(t testing.TB, store *state.Store, watermark time.Time, specs ...Spec) *Engine {
+func reopen(t rapid.TB, store *state.Store, watermark time.Time, specs ...Spec) *Engine {
 	t.Helper()
 	e, err := Open(store, specs, watermark, Options{})
 	if err != nil {
@@ -67,7 +66,7 @@ func (m match) with(path, value string) match {
 }
 
 // run gives matches to an engine that never closes, and then all of time.
-func feed(t testing.TB, e *Engine, matches ...match) (out []Firing) {
+func feed(t rapid.TB, e *Engine, matches ...match) (out []Firing) {
 	t.Helper()
 	for _, m := range matches {
 		f, err := e.Event(m.event())
@@ -79,7 +78,7 @@ func feed(t testing.TB, e *Engine, matches ...match) (out []Firing) {
 	return out
 }
 
-func advance(t testing.TB, e *Engine, to int64) []Firing {
+func advance(t rapid.TB, e *Engine, to int64) []Firing {
 	t.Helper()
 	f, err := e.Advance(at(to))
 	if err != nil {
@@ -125,7 +124,7 @@ func TestCountFiresOnArrival(t *testing.T) {
 	}
 }
 
-func compare(t testing.TB, want, got []string) {
+func compare(t rapid.TB, want, got []string) {
 	t.Helper()
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("want -, got +:\n%s", diff)
