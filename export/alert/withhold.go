@@ -1,0 +1,69 @@
+package alert
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"regexp"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// withheld stands for what is not for messages.
+const withheld = "(withheld)"
+
+// secretName are names of members of a record that hold keys. Ids of access
+// keys are no secrets, and without them nobody can revoke a key.
+var secretName = regexp.MustCompile(`(?i)secret(?:access)?key|passw(?:or)?d|sessiontoken|authtoken|bearertoken|accesstoken|refreshtoken|idtoken|webidentitytoken|samlassertion|privatekey|keymaterial|plaintext|secretstring|secretbinary|clientsecret|credentialsecret|^token$|^secret$|^certificatebody$`)
+
+// secretText are texts that are keys wherever they stand: PEM, and session
+// tokens of AWS, which begin with one of a few words.
+var secretText = regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*(?:-----END [A-Z ]*PRIVATE KEY-----)?|\b(?:IQoJb3JpZ2lu|FwoGZXIvYXdz|AQoDYXdz)[A-Za-z0-9+/=_-]{20,}`)
+
+// safe takes what may be a key out of a text.
+func safe(text string) string { return secretText.ReplaceAllString(text, withheld) }
+
+// safeValue is the value of a field for a message.
+func safeValue(path, value string) string {
+	if secretName.MatchString(path[strings.LastIndexByte(path, '.')+1:]) {
+		return withheld
+	}
+	if strings.HasPrefix(value, "{") || strings.HasPrefix(value, "[") {
+		if clean, err := safeJSON(value); err == nil {
+			value = clean
+		}
+	}
+	return safe(value)
+}
+
+// safeJSON withholds the members of an object, at any depth, whose names tell
+// that they are keys.
+func safeJSON(text string) (string, error) {
+	var out bytes.Buffer
+	in, to := jsontext.NewDecoder(strings.NewReader(text), jsontext.AllowDuplicateNames(true)), jsontext.NewEncoder(&out, jsontext.AllowDuplicateNames(true))
+	for {
+		t, err := in.ReadToken()
+		if errors.Is(err, io.EOF) {
+			return strings.TrimSuffix(out.String(), "\n"), nil
+		}
+		if err != nil {
+			return "", err
+		}
+		kind, n := in.StackIndex(in.StackDepth())
+		name := t.Kind() == '"' && kind == '{' && n%2 == 1
+		hidden := name && secretName.MatchString(t.String())
+		if err := to.WriteToken(t.Clone()); err != nil {
+			return "", err
+		}
+		if !hidden {
+			continue
+		}
+		if err := in.SkipValue(); err != nil {
+			return "", err
+		}
+		if err := to.WriteToken(jsontext.String(withheld)); err != nil {
+			return "", err
+		}
+	}
+}
