@@ -5,10 +5,12 @@ import (
 	"time"
 
 	"github.com/cairnstream/cairn/processor"
+	"github.com/cairnstream/cairn/processor/detect"
 	"github.com/cairnstream/cairn/processor/identity"
 	"github.com/cairnstream/cairn/processor/processortest"
 	"github.com/cairnstream/cairn/processor/resource"
 	"github.com/cairnstream/cairn/processor/rule"
+	"github.com/cairnstream/cairn/state"
 	"github.com/cairnstream/cairn/state/key"
 	"github.com/cairnstream/cairn/state/manifest"
 )
@@ -16,9 +18,8 @@ import (
 // An oracle reads each shard once, from front to back, and keeps all in maps.
 // What it ends with is what a shard must end with, however often it died.
 type oracle struct {
-	config  processor.Config
-	matcher *rule.Matcher
-	shards  map[string]*truth
+	config processor.Config
+	shards map[string]*truth
 }
 
 // truth is what is right for one shard.
@@ -36,6 +37,9 @@ type truth struct {
 	parts     []part
 	deeds     []deed
 	resources map[string]int // rows of the table
+	alerts    map[string]bool
+	store     *state.Store // of the detector
+	detector  *detect.Detector
 }
 
 // piece is a place in a stream.
@@ -54,7 +58,7 @@ type change struct {
 const idHorizon = 26 * time.Hour
 
 func newOracle(config processor.Config) *oracle {
-	return &oracle{config: config, matcher: config.Rules.Matcher(), shards: map[string]*truth{}}
+	return &oracle{config: config, shards: map[string]*truth{}}
 }
 
 // read takes in a whole shard. Its parents come first.
@@ -82,6 +86,9 @@ func (o *oracle) read(s *processortest.Shard, batch *processor.Batch) *truth {
 			t.counts.Control += int64(it.Control)
 		}
 	}
+	if err := t.detector.Flush(); err != nil {
+		panic(err)
+	}
 	o.shards[s.ID] = t
 	return t
 }
@@ -90,7 +97,7 @@ func (o *oracle) read(s *processortest.Shard, batch *processor.Batch) *truth {
 // far as its hash range goes, all their ids, and the lower watermark.
 func (o *oracle) born(s *processortest.Shard) *truth {
 	t := &truth{ids: map[string]bool{}, state: map[string]string{}, events: map[piece]string{}, rejects: map[piece]string{},
-		changes: map[change]int{}, findings: map[string]int{}, resources: map[string]int{}}
+		changes: map[change]int{}, findings: map[string]int{}, resources: map[string]int{}, alerts: map[string]bool{}}
 	var err error
 	if t.own, err = key.ParseRange(s.Lo.String(), s.Hi.String()); err != nil {
 		panic(err)
@@ -115,6 +122,7 @@ func (o *oracle) born(s *processortest.Shard) *truth {
 		}
 	}
 	t.bornParts(parents)
+	o.openDetector(t, parents)
 	return t
 }
 
@@ -157,9 +165,45 @@ func (o *oracle) event(t *truth, p piece, it *processor.Item) {
 		t.changes[change{p, c.Key.String(), c.Effect.String(), c.Version.String(), stale}]++
 	}
 	t.counts.Changes += int64(len(effects.Changes))
-	for _, r := range o.matcher.Match(e) {
-		t.findings[rule.FindingID(r, e.Account(), e.ID)]++
+	found, err := t.detector.Event(&detect.Event{Input: rule.Input{Event: e, Actor: actor}, Hash: it.Key, Whole: !t.own.Contains(it.Key),
+		Arrival: it.Arrival, Sequence: it.Sequence})
+	if err != nil {
+		panic(err)
+	}
+	t.found(found)
+}
+
+// openDetector gives a shard the detector's memory of its parents.
+func (o *oracle) openDetector(t *truth, parents []*truth) {
+	var err error
+	if t.store, err = state.Open("", state.Options{}); err != nil {
+		panic(err)
+	}
+	for _, p := range parents {
+		for _, space := range []byte{key.SpaceKeyed, key.SpaceWhole} {
+			for row, err := range p.store.Range([]byte{space}) {
+				if err != nil {
+					panic(err)
+				}
+				if t.inherits(string(row.Key), p) {
+					t.store.Put(row.Key, row.Value)
+				}
+			}
+		}
+	}
+	if t.detector, err = detect.Open(o.config.Rules, t.store, detect.Options{Lateness: o.config.Lateness, Watermark: t.watermark}); err != nil {
+		panic(err)
+	}
+}
+
+func (t *truth) found(all []detect.Finding) {
+	for i := range all {
+		t.findings[all[i].ID]++
 		t.counts.Findings++
+		if all[i].Sent() {
+			t.counts.Alerts++
+			t.alerts[alertID(all[i].ID)] = true
+		}
 	}
 }
 

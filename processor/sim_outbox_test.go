@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cairnstream/cairn/export"
 	"github.com/cairnstream/cairn/processor"
 	"github.com/cairnstream/cairn/processor/processortest"
+	"github.com/cairnstream/cairn/state/manifest"
 )
 
 // outbox is a worker's sender of alerts: each is sent until the sink has
@@ -43,13 +45,22 @@ func alerts(r *export.FindingRow) []processor.Alert {
 
 func alertID(finding string) string { return finding + "/test" }
 
+// reached tells that a record of a shard, or of one that it comes from, is
+// committed.
+func (w *watch) reached(shard, sequence string) bool {
+	m := w.manifests[shard]
+	if m == nil || processortest.CompareSequences(sequence, m.Seq) <= 0 {
+		return m != nil
+	}
+	return slices.ContainsFunc(m.Parents, func(p manifest.Parent) bool { return w.reached(p.Shard, sequence) })
+}
+
 // alert is told of every alert that reaches the sink.
 func (w *watch) alert(id string, body []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	shard, sequence, _ := bytes.Cut(body, []byte(" "))
-	m := w.manifests[string(shard)]
-	if m == nil || processortest.CompareSequences(string(sequence), m.Seq) > 0 {
+	if !w.reached(string(shard), string(sequence)) {
 		w.errorf("alert %s was sent before its finding at %s of %s was committed", id, sequence, shard)
 	}
 	w.alerts[id] = true

@@ -28,12 +28,69 @@ detection:
   selection: {eventSource: iam.amazonaws.com, eventName: [CreateUser, CreateAccessKey]}
   condition: selection
 level: high
-`)}})
+`)}, "rules/windows.yml": {Data: []byte(simWindows)}})
 	if err != nil {
 		panic(err)
 	}
 	return set
 })
+
+// simWindows are a count and an absence, which only the watermark decides.
+const simWindows = `
+title: Many buckets were made
+id: 8f1b7c0e-1d1c-4b57-9a53-0a3c7de0a002
+name: bucket_burst
+author: Cairn
+correlation:
+  type: event_count
+  rules: [part_bucket]
+  group-by: [recipientAccountId]
+  timespan: 30m
+  condition: {gte: 2}
+level: medium
+---
+title: A bucket was touched
+id: 8f1b7c0e-1d1c-4b57-9a53-0a3c7de0a003
+name: part_bucket
+author: Cairn
+logsource: {product: aws, service: cloudtrail}
+detection:
+  selection: {eventSource: s3.amazonaws.com}
+  condition: selection
+level: informational
+---
+title: An instance was started and not ended
+id: 8f1b7c0e-1d1c-4b57-9a53-0a3c7de0a004
+name: instance_left
+author: Cairn
+correlation:
+  type: temporal_ordered
+  rules: [part_started, part_ended]
+  group-by: [recipientAccountId]
+  timespan: 20m
+  condition: part_started and not part_ended
+level: high
+---
+title: An instance was started
+id: 8f1b7c0e-1d1c-4b57-9a53-0a3c7de0a005
+name: part_started
+author: Cairn
+logsource: {product: aws, service: cloudtrail}
+detection:
+  selection: {eventName: RunInstances}
+  condition: selection
+level: informational
+---
+title: An instance was ended
+id: 8f1b7c0e-1d1c-4b57-9a53-0a3c7de0a006
+name: part_ended
+author: Cairn
+logsource: {product: aws, service: cloudtrail}
+detection:
+  selection: {eventName: TerminateInstances}
+  condition: selection
+level: informational
+`
 
 var simCatalogue = sync.OnceValue(func() *resource.Catalogue {
 	c, err := resource.LoadCatalogue()
@@ -49,7 +106,7 @@ func (w *world) choose() settings {
 	set := settings{
 		shards: 1 + w.rand.IntN(3), accounts: 2 + w.rand.IntN(4), limit: 1 + w.rand.IntN(12),
 		faults: w.rand.IntN(80), crashes: w.rand.IntN(25), takeovers: w.rand.IntN(20), reshards: w.rand.IntN(12),
-		rename: w.rand.IntN(2) == 0, mixed: w.rand.IntN(4) == 0,
+		rename: w.rand.IntN(2) == 0, mixed: w.rand.IntN(4) == 0, idle: w.rand.IntN(6) == 0,
 	}
 	set.config = processor.Config{
 		App: "cairn", Stream: "events", Rules: simRules(), Catalogue: simCatalogue(),
@@ -60,6 +117,9 @@ func (w *world) choose() settings {
 	}
 	if w.rand.IntN(5) == 0 { // as in a replay, which has neither clock nor row logs
 		set.config.CommitEvery, set.config.Roll = 0, processor.Roll{}
+	}
+	if set.idle {
+		w.logf("idle shards move their watermark")
 	}
 	w.logf("%d shards, %d accounts, %d records a read, faults %d, crashes %d, takeovers %d, reshards %d; commit every %v or %d records, roll after %v",
 		set.shards, set.accounts, set.limit, set.faults, set.crashes, set.takeovers, set.reshards,

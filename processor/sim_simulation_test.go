@@ -62,12 +62,12 @@ type totals struct {
 	mu sync.Mutex
 
 	Seeds, Steps, Records, Crashes, Takeovers, Handovers, Stops, Ambiguous, Commits, Fenced int
-	Rolls, Compactions, Splits, Merges, Snapshots, Resends, PowerLosses, Failures           int
+	Rolls, Compactions, Splits, Merges, Snapshots, Resends, Garbage, PowerLosses, Failures  int
 }
 
 func (t *totals) fields() []*int {
 	return []*int{&t.Seeds, &t.Steps, &t.Records, &t.Crashes, &t.Takeovers, &t.Handovers, &t.Stops, &t.Ambiguous, &t.Commits, &t.Fenced,
-		&t.Rolls, &t.Compactions, &t.Splits, &t.Merges, &t.Snapshots, &t.Resends, &t.PowerLosses}
+		&t.Rolls, &t.Compactions, &t.Splits, &t.Merges, &t.Snapshots, &t.Resends, &t.Garbage, &t.PowerLosses}
 }
 
 func (t *totals) plus(u *totals) {
@@ -78,9 +78,9 @@ func (t *totals) plus(u *totals) {
 
 func (t *totals) String() string {
 	return fmt.Sprintf("%d seeds, %d steps, %d records: %d crashes, %d live takeovers, %d hand-overs, %d shards stopped by errors, %d fenced; "+
-		"%d writes without an answer, %d commits, %d rolls, %d compactions, %d splits, %d merges, %d snapshots, %d alert re-sends, %d power losses",
+		"%d writes without an answer, %d commits, %d rolls, %d compactions, %d splits, %d merges, %d snapshots, %d alert re-sends, %d objects of garbage, %d power losses",
 		t.Seeds, t.Steps, t.Records, t.Crashes, t.Takeovers, t.Handovers, t.Stops, t.Fenced,
-		t.Ambiguous, t.Commits, t.Rolls, t.Compactions, t.Splits, t.Merges, t.Snapshots, t.Resends, t.PowerLosses)
+		t.Ambiguous, t.Commits, t.Rolls, t.Compactions, t.Splits, t.Merges, t.Snapshots, t.Resends, t.Garbage, t.PowerLosses)
 }
 
 // TestSimulation divides the seeds among processes. Within one, all seeds share

@@ -61,6 +61,11 @@ func (t *truth) bornParts(parents []*truth) {
 // passed has its snapshot taken; where the stream begins there is none.
 func (o *oracle) advance(t *truth, shard string, to time.Time) {
 	t.watermark = to
+	decided, err := t.detector.Advance(to)
+	if err != nil {
+		panic(err)
+	}
+	t.found(decided)
 	at := to.Truncate(o.config.SnapshotEvery)
 	for i := range t.parts {
 		p := &t.parts[i]

@@ -23,6 +23,7 @@ type watch struct {
 	files     map[string]string             // and of the lake
 	committed map[string]manifest.Pending   // every file that a manifest named, by its published name
 	alerts    map[string]bool               // ids of those that were sent
+	owners    map[string]bool               // writers of manifests
 	commits   int
 	rolls     int
 	merges    int
@@ -30,12 +31,26 @@ type watch struct {
 
 func newWatch(w *world) *watch {
 	return &watch{world: w, manifests: map[string]*manifest.Manifest{}, segments: map[string]string{}, files: map[string]string{},
-		committed: map[string]manifest.Pending{}, alerts: map[string]bool{}}
+		committed: map[string]manifest.Pending{}, alerts: map[string]bool{}, owners: map[string]bool{}}
 }
 
 func (w *watch) errorf(format string, args ...any) {
 	w.errs = append(w.errs, fmt.Sprintf(format, args...))
 	w.world.logf("WRONG: "+format, args...)
+}
+
+// report is errorf for those who do not hold the lock.
+func (w *watch) report(format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.errorf(format, args...)
+}
+
+// fenced tells whether the owner that m names has written a manifest.
+func (w *watch) fenced(m *manifest.Manifest) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.owners[m.Writer]
 }
 
 func (w *watch) failed() bool {
@@ -138,6 +153,7 @@ func (w *watch) manifest(c processortest.Change) {
 		w.follows(last, m)
 	}
 	w.named(m)
+	w.owners[m.Writer] = true
 	w.manifests[m.Shard] = m
 	for _, p := range m.Pending {
 		if old, ok := w.committed[p.Final]; ok && old.SHA256 != p.SHA256 {

@@ -89,6 +89,9 @@ func (x *tenure) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
+	if m := s.Manifest(); !w.watch.fenced(m) {
+		w.watch.report("%s works on %s without having fenced earlier owners", x.worker, x.shard)
+	}
 	from := s.Position()
 	if w.seed%3 == 0 {
 		from = lease.Checkpoint // behind the manifest: records come again

@@ -1,6 +1,7 @@
 package processor_test
 
 import (
+	"context"
 	"fmt"
 	"math/big"
 	"math/rand/v2"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/cairnstream/cairn/processor"
 	"github.com/cairnstream/cairn/processor/processortest"
+	"github.com/cairnstream/cairn/state/gc"
 )
 
 // epoch is when the clock of a simulation starts.
@@ -25,6 +27,8 @@ const (
 	simRecords = 60  // records that are put into the stream
 	simSteps   = 300 // steps after which the faults end
 	simShards  = 6   // shards that there may be, ended ones included
+
+	simCollections = 0 // collections of garbage in a thousand steps
 )
 
 // settings are what a seed varies.
@@ -129,6 +133,9 @@ func (w *world) begin(t *testing.T) {
 	w.sink.Watch = w.watch.alert
 	w.gen = processortest.NewGenerator(w.seed, w.set.accounts)
 	w.gen.Mixed = w.set.mixed
+	if w.set.idle {
+		w.gen.MaxLate = 10 * time.Hour // whether an id is behind the horizon would depend on when a shard was idle
+	}
 }
 
 // count adds what happened to the totals of all seeds.
@@ -167,6 +174,8 @@ func (w *world) step() {
 		w.handOver()
 	case w.chance(30):
 		w.pass()
+	case !w.set.idle && w.chance(simCollections):
+		w.collect()
 	case w.put < simRecords && w.chance(250):
 		w.produce()
 	default:
@@ -222,6 +231,36 @@ func (w *world) pass() {
 		w.logf("nothing happens for %v", d)
 	}
 	time.Sleep(d)
+}
+
+// collect has the garbage collected after a pause that makes everything old
+// which nobody has named.
+func (w *world) collect() {
+	w.land()
+	time.Sleep(50 * time.Hour)
+	c := gc.Collector{State: w.state.As("gc", nil), Lake: w.lake.As("gc", nil), App: w.set.config.App, Stream: w.set.config.Stream}
+	r, err := c.Collect(context.Background(), time.Now())
+	if err != nil {
+		w.watch.errorf("collect garbage: %v", err)
+		return
+	}
+	n := int(r.Total().Objects)
+	w.logf("%d objects are garbage", n)
+	w.sum.mu.Lock()
+	defer w.sum.mu.Unlock()
+	w.sum.Garbage += n
+}
+
+// land lets the writes go that are on their way: none travels for two days.
+func (w *world) land() {
+	for {
+		i := slices.IndexFunc(w.sched.Parked(), func(c processortest.Call) bool { return c.Op == "putif" || c.Worker == processortest.Network })
+		if i < 0 {
+			return
+		}
+		w.sched.Release(i, processortest.Do)
+		synctest.Wait()
+	}
 }
 
 // produce puts a record into the stream.

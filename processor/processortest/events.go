@@ -16,6 +16,8 @@ type Generator struct {
 	// Mixed lets the parts of an aggregate have different partition keys, of
 	// which some may not belong into the shard that gets the aggregate.
 	Mixed bool
+	// MaxLate is how late the late events may be.
+	MaxLate time.Duration
 
 	rand     *rand.Rand
 	accounts []string
@@ -36,7 +38,7 @@ type Produced struct {
 
 // NewGenerator makes a generator of events of the given number of accounts.
 func NewGenerator(seed uint64, accounts int) *Generator {
-	g := &Generator{rand: rand.New(rand.NewPCG(seed, 0x6361697267656e))}
+	g := &Generator{MaxLate: 30 * time.Hour, rand: rand.New(rand.NewPCG(seed, 0x6361697267656e))}
 	for i := range accounts {
 		g.accounts = append(g.accounts, fmt.Sprintf("%012d", 111122220000+i*7919))
 	}
@@ -114,7 +116,7 @@ func (g *Generator) fresh(now time.Time) event {
 	at := now.Add(-time.Duration(g.rand.IntN(15*60)) * time.Second)
 	switch g.rand.IntN(20) {
 	case 0: // late, at times behind the horizon of the ids
-		at = now.Add(-time.Duration(g.rand.IntN(30*60)) * time.Minute)
+		at = now.Add(-time.Duration(g.rand.Int64N(int64(g.MaxLate))).Truncate(time.Minute))
 	case 1: // a clock that runs ahead
 		at = now.Add(time.Duration(g.rand.IntN(600)) * time.Second)
 	}
@@ -127,7 +129,8 @@ func (g *Generator) fresh(now time.Time) event {
 	record := map[string]any{
 		"eventVersion": "1.11", "eventType": "AwsApiCall", "eventCategory": "Management", "managementEvent": true,
 		"eventTime": at.UTC().Format(time.RFC3339), "eventSource": source, "eventName": name, "awsRegion": "eu-west-1",
-		"eventID":            fmt.Sprintf("%08x-aaaa-4bbb-8ccc-%012x", g.rand.Uint32(), g.number),
+		// Ids that only differ in their second half.
+		"eventID":            fmt.Sprintf("63616972-6e00-4bbb-8ccc-%07x%05x", g.rand.Uint32()>>4, g.number),
 		"recipientAccountId": account, "sourceIPAddress": "203.0.113.7", "readOnly": response == nil && request == nil,
 		"userIdentity": map[string]any{"type": "IAMUser", "userName": "ada", "principalId": "AIDAEXAMPLE", "accountId": account,
 			"arn": "arn:aws:iam::" + account + ":user/ada"},
