@@ -72,7 +72,7 @@ type RecoveryRun struct {
 	// Uncommitted is how many records had arrived and were in no commit when the
 	// signal was sent: they are read again, or for the first time.
 	Uncommitted  int64 `json:"uncommitted_records"`
-	PeakRSSBytes int64 `json:"peak_rss_bytes"` // of the new process until it was ended in turn
+	PeakRSSBytes int64 `json:"peak_rss_bytes"` // of the new process, up to its last commit
 }
 
 // CheckpointCost is what commits cost beside processing, at the rate of

@@ -8,10 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -105,16 +103,13 @@ func (o *owner) finish() (Happening, error) {
 	return heard[len(heard)-1], nil
 }
 
-// peak is the greatest resident size of a process that has ended.
-func (o *owner) peak() int64 {
-	u, ok := o.ProcessState.SysUsage().(*syscall.Rusage)
-	switch {
-	case !ok:
-		return 0
-	case runtime.GOOS == "darwin":
-		return u.Maxrss
+// peak is the greatest resident size of the process as it last told.
+func (o *owner) peak() (bytes int64) {
+	heard, _ := o.told()
+	for _, h := range heard {
+		bytes = max(bytes, h.PeakRSSBytes)
 	}
-	return u.Maxrss << 10
+	return bytes
 }
 
 // place is a data folder of the measured shard.

@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -131,6 +132,7 @@ type Happening struct {
 	Bytes           int64   `json:"bytes,omitempty"`            // written for the commit, the manifest included
 	Requests        int64   `json:"requests,omitempty"`         // that wrote them
 	First           bool    `json:"first,omitempty"`            // of this owner
+	PeakRSSBytes    int64   `json:"peak_rss_bytes"`     // of the process so far
 	// Of the end.
 	Records int64 `json:"records,omitempty"`
 	Commits int64 `json:"commits,omitempty"`
@@ -222,7 +224,25 @@ func (r *ShardRun) read(ctx, own context.Context, s *processor.Shard, f *feed) (
 
 // say writes a line. That nobody reads is no reason to stop.
 func (r *ShardRun) say(h Happening) {
+	h.PeakRSSBytes = highWater()
 	if line, err := json.Marshal(h); err == nil {
 		_, _ = r.Out.Write(append(line, '\n'))
 	}
+}
+
+// highWater is the greatest resident size of this program so far. On Linux it
+// is not peakRSS: that begins with the size of the process that started it.
+func highWater() int64 {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return peakRSS()
+	}
+	for line := range bytes.Lines(status) {
+		if rest, ok := bytes.CutPrefix(line, []byte("VmHWM:")); ok {
+			if kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(string(rest)), " kB"), 10, 64); err == nil {
+				return kib << 10
+			}
+		}
+	}
+	return peakRSS()
 }

@@ -92,6 +92,9 @@ func TestShardRun(t *testing.T) {
 			t.Fatal(err)
 		}
 		kinds = append(kinds, end.Kind)
+		if end.PeakRSSBytes < 10<<20 || end.PeakRSSBytes > 64<<30 {
+			t.Errorf("a peak of %d bytes", end.PeakRSSBytes)
+		}
 		if end.Kind == "commit" && (end.Bytes < 1000 || end.Requests < 2 || end.ManifestSeconds <= 0 || end.Seconds < end.ManifestSeconds) {
 			t.Errorf("a commit that cost %+v", end)
 		}
