@@ -7,10 +7,11 @@ import (
 	"unicode/utf8"
 )
 
-// Bounds of a message. All at once they stay below 200 KB, so that a message
-// fits into the 256 KB of a topic or an event bus and the 240 KB of a finding
-// of Security Hub, whatever the events held.
+// Bounds of a message.
 const (
+	// maxBytes is that of its JSON: a topic and an event bus take 256 KB with
+	// all that is around it, Security Hub 240 KB for a finding.
+	maxBytes  = 200 << 10
 	maxText   = 1000 // bytes of one value
 	maxName   = 200  // bytes of a name, an id or an address
 	maxFields = 50
@@ -37,6 +38,24 @@ func (m *Message) shorten() {
 	m.Group, m.Fields = m.clipMap(m.Group), m.clipMap(m.Fields)
 	if len(m.Why.Steps) > maxLinks {
 		m.Why.Steps, m.Cut = m.Why.Steps[:maxLinks], true
+	}
+	m.fit()
+}
+
+// fit drops what matters least until the message is small enough. Only texts
+// that need escapes all through come that far.
+func (m *Message) fit() {
+	for _, drop := range []func(){
+		func() { m.Fields = nil },
+		func() { m.Group = nil },
+		func() { m.Resources, m.What.EventIDs = newest(m.Resources, 5), newest(m.What.EventIDs, 5) },
+		func() { m.Rule.Tags, m.Rule.References, m.Rule.FalsePositives = nil, nil, nil },
+	} {
+		if data, err := encode(m); err != nil || len(data) <= maxBytes {
+			return
+		}
+		drop()
+		m.Cut = true
 	}
 }
 
@@ -74,12 +93,9 @@ func clip(s string, n int) string {
 		return s
 	}
 	const mark = "…"
-	s = s[:n-len(mark)]
-	for len(s) > 0 && !utf8.RuneStart(s[len(s)-1]) {
-		s = s[:len(s)-1]
+	n -= len(mark)
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
 	}
-	if len(s) > 0 && s[len(s)-1] >= utf8.RuneSelf {
-		s = s[:len(s)-1] // the first byte of a character that was cut
-	}
-	return s + mark
+	return s[:n] + mark
 }

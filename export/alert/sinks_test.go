@@ -72,10 +72,10 @@ func TestLoad(t *testing.T) {
 	usual := []string{"start", "update"}
 	want := []line{
 		{"team", "slack", "https://hooks.slack.com", "medium", "60/m", usual},               // the address itself is the key of a channel
-		{"pager", "pagerduty", "-", "high", "-", []string{"start", "update", "end"}},         // an incident can only be resolved by the end
-		{"hook", "webhook", "https://example.com", "medium", "2/s", []string{"end"}},         // one word is a list of one
+		{"pager", "pagerduty", "-", "high", "-", []string{"start", "update", "end"}},        // an incident can only be resolved by the end
+		{"hook", "webhook", "https://example.com", "medium", "2/s", []string{"end"}},        // one word is a list of one
 		{"topic", "sns", "arn:aws:sns:eu-central-1:123456789012:alerts", "low", "-", steps}, // short form
-		{"bus", "eventbridge", "default", "medium", "-", usual},                              // nothing is needed
+		{"bus", "eventbridge", "default", "medium", "-", usual},                             // nothing is needed
 		{"hub", "securityhub", "012345678901", "medium", "-", usual},
 		{"log", "file", "findings.ndjson", "medium", "-", usual},
 	}

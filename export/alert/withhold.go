@@ -15,18 +15,31 @@ const withheld = "(withheld)"
 
 // secretName are names of members of a record that hold keys. Ids of access
 // keys are no secrets, and without them nobody can revoke a key.
-var secretName = regexp.MustCompile(`(?i)secret(?:access)?key|passw(?:or)?d|sessiontoken|authtoken|bearertoken|accesstoken|refreshtoken|idtoken|webidentitytoken|samlassertion|privatekey|keymaterial|plaintext|secretstring|secretbinary|clientsecret|credentialsecret|^token$|^secret$|^certificatebody$`)
+var secretName = regexp.MustCompile(`(?i)secret(?:access)?key|passw(?:or)?d(?:data|hash|s)?$|sessiontoken|authtoken|bearertoken|accesstoken|refreshtoken|idtoken|webidentitytoken|samlassertion|privatekey|keymaterial|plaintext|secretstring|secretbinary|clientsecret|credentialsecret|^token$|^secret$|^certificatebody$`)
 
 // secretText are texts that are keys wherever they stand: PEM, and session
 // tokens of AWS, which begin with one of a few words.
 var secretText = regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*(?:-----END [A-Z ]*PRIVATE KEY-----)?|\b(?:IQoJb3JpZ2lu|FwoGZXIvYXdz|AQoDYXdz)[A-Za-z0-9+/=_-]{20,}`)
 
+// secretMarks are what a secretText holds in any case. To look for them first
+// is a hundred times as fast.
+var secretMarks = []string{"-----BEGIN", "IQoJb3JpZ2lu", "FwoGZXIvYXdz", "AQoDYXdz"}
+
 // safe takes what may be a key out of a text.
-func safe(text string) string { return secretText.ReplaceAllString(text, withheld) }
+func safe(text string) string {
+	for _, mark := range secretMarks {
+		if strings.Contains(text, mark) {
+			return secretText.ReplaceAllString(text, withheld)
+		}
+	}
+	return text
+}
+
+func isSecretName(name string) bool { return len(name) <= maxName && secretName.MatchString(name) }
 
 // safeValue is the value of a field for a message.
 func safeValue(path, value string) string {
-	if secretName.MatchString(path[strings.LastIndexByte(path, '.')+1:]) {
+	if isSecretName(path[strings.LastIndexByte(path, '.')+1:]) {
 		return withheld
 	}
 	if strings.HasPrefix(value, "{") || strings.HasPrefix(value, "[") {
@@ -52,7 +65,7 @@ func safeJSON(text string) (string, error) {
 		}
 		kind, n := in.StackIndex(in.StackDepth())
 		name := t.Kind() == '"' && kind == '{' && n%2 == 1
-		hidden := name && secretName.MatchString(t.String())
+		hidden := name && isSecretName(t.String())
 		if err := to.WriteToken(t.Clone()); err != nil {
 			return "", err
 		}
