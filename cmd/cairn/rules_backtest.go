@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -80,7 +81,7 @@ func (c *rulesBacktestCmd) play(e *env, old, newer *rule.Set) (diffs []detect.Ru
 	if err != nil {
 		return nil, 0, err
 	}
-	defer in.Close()
+	defer func() { err = errors.Join(err, in.Close()) }()
 	b, err := detect.NewBacktest(old, newer, catalogue)
 	if err != nil {
 		return nil, 0, err

@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -47,8 +48,7 @@ func (t *testRun) regression(source fs.FS, name string, f *testFile) (results []
 				got++
 			}
 		})
-		s.Close()
-		if err != nil {
+		if err := errors.Join(err, s.Close()); err != nil {
 			return results, fmt.Errorf("%s: test %q: %w", name, c.Name, err)
 		}
 		results = append(results, TestResult{File: name, Rule: r.ID, Name: c.Name, Passed: got == want, Want: fmt.Sprint(want), Got: fmt.Sprint(got), Fires: want > 0})

@@ -227,7 +227,7 @@ func (t *testRun) found(set *rule.Set, r *rule.Rule, source fs.FS, dir string, b
 	if err != nil {
 		return nil, err
 	}
-	defer s.Close()
+	defer func() { err = errors.Join(err, s.Close()) }()
 	for i, asset := range c.Assets {
 		s.Assets = append(s.Assets, Touched{Key: cmp.Or(asset["resource.key"], fmt.Sprint("asset-", i)), After: assetFields(asset)})
 	}
