@@ -41,10 +41,10 @@ func (c *checkpointer) GetLease(s *par.ShardStatus, worker string) error {
 		return fmt.Errorf("%s: %w", s.ID, ErrLeaseLost) // the tick of a consumer whose lease was released before it
 	}
 	h, err := c.leases.acquire(s.ID)
-	if err != nil {
-		// What the table says is in the log already, once; the library would repeat it
-		// for each shard and round.
-		return fmt.Errorf("%w: %w", chk.ErrLeaseNotAcquired{}, err)
+	if errors.Is(err, errBusy) {
+		return fmt.Errorf("%w: %w", chk.ErrLeaseNotAcquired{}, err) // which the library does not log
+	} else if err != nil {
+		return err
 	}
 	s.SetCheckpoint(h.hint)
 	s.SetLeaseOwner(worker)
@@ -108,14 +108,14 @@ func (c *checkpointer) ListActiveWorkers(all map[string]*par.ShardStatus) (map[s
 		shards = append(shards, shard)
 	}
 	owners, err := c.leases.owners(context.Background(), shards)
+	if err != nil {
+		owners = nil // the log has it; there is nothing to compare
+	}
 	out := map[string][]*par.ShardStatus{}
 	for owner, theirs := range owners {
 		for _, shard := range theirs {
 			out[owner] = append(out[owner], all[shard])
 		}
-	}
-	if err != nil {
-		return out, nil // known already; there is nothing to compare
 	}
 	return out, nil
 }

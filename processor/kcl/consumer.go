@@ -26,6 +26,8 @@ type Shard interface {
 	Close() error
 }
 
+var _ Shard = (*processor.Shard)(nil)
+
 // tickEvery is how often an open shard sees the clock, whatever the library and
 // the stream do.
 const tickEvery = time.Second
@@ -91,11 +93,33 @@ func (c *consumer) restore(before *consumer) (Shard, error) {
 	defer c.worker.cfg.Metrics.restoring.Dec()
 	began := time.Now()
 	log := c.worker.cfg.Log.With("shard", c.info.Shard)
+	defer every(sayEvery, func() { log.Info("shard is being opened", "seconds", time.Since(began).Seconds()) })()
 	shard, err := c.worker.cfg.Open(c.ctx, c.info)
 	if err == nil {
 		log.Info("shard opened", "seconds", time.Since(began).Seconds())
 	}
 	return shard, err
+}
+
+// sayEvery is how often the log tells of a shard that is being opened.
+const sayEvery = 5 * time.Second
+
+// every calls f in an interval until stop is called.
+func every(d time.Duration, f func()) (stop func()) {
+	done := make(chan struct{})
+	go func() {
+		t := time.NewTicker(d)
+		defer t.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-t.C:
+				f()
+			}
+		}
+	}()
+	return func() { close(done) }
 }
 
 // use gives the shard to f, alone, unless it is not open or is being given up.
@@ -235,10 +259,27 @@ func (c *consumer) release(ctx context.Context, roll bool) {
 		if c.ended || c.ctx.Err() != nil {
 			return nil
 		}
-		return s.Release(ctx, time.Now(), roll)
+		if err := s.Release(ctx, time.Now(), false); err != nil || !roll {
+			return err
+		}
+		c.roll(ctx, s)
+		return nil
 	})
 	if err != nil && !errors.Is(err, errShut) {
 		c.worker.cfg.Log.Error("a shard was given up without its last commit", "shard", c.info.Shard, "error", err)
+	}
+}
+
+// rollTime is how long the files of a shard may take when the worker stops.
+const rollTime = 8 * time.Second
+
+// roll makes files of rows that are committed already. The next owner can do it
+// as well.
+func (c *consumer) roll(ctx context.Context, s Shard) {
+	ctx, cancel := context.WithTimeout(ctx, rollTime)
+	defer cancel()
+	if err := s.Release(ctx, time.Now(), true); err != nil {
+		c.worker.cfg.Log.Warn("rows of a shard are left to its next owner to make files of", "shard", c.info.Shard, "error", err)
 	}
 }
 

@@ -77,8 +77,8 @@ func NewLeases(cfg LeaseConfig) *Leases {
 	}
 }
 
-// acquire takes the lease of a shard, or says why it cannot be had: errBusy, or
-// that the table does not answer.
+// acquire takes the lease of a shard. The error is errBusy when it is not to be
+// had now; any other is of the table, which did not take the write.
 func (l *Leases) acquire(shard string) (*lease, error) {
 	if err := l.mayTake(shard); err != nil {
 		return nil, err
@@ -119,7 +119,7 @@ func (l *Leases) mayTake(shard string) error {
 // finished, and all of its parents are.
 func (l *Leases) admit(ctx context.Context, shard string) (row, error) {
 	if err := l.refresh(ctx); err != nil {
-		return row{}, err
+		return row{}, fmt.Errorf("%w: %w", errBusy, err) // the log has it, once for all shards
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

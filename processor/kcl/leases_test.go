@@ -368,11 +368,11 @@ func TestDefect17LeasesOutliveErrors(t *testing.T) {
 
 func TestDefect19TwoWorkersMakeTheTable(t *testing.T) {
 	t.Parallel()
-	name := newName(t) + "-leases"
+	client, name := dynamo(t), newName(t)+"-leases"
 	errs := make(chan error)
 	for range 4 {
 		go func() {
-			table := table{client: dynamo(t), name: name}
+			table := table{client: client, name: name}
 			errs <- table.ready(context.Background())
 		}()
 	}

@@ -79,6 +79,7 @@ type Worker struct {
 	leases   *Leases
 	reader   *reader
 	library  *worker.Worker
+	unkeyed  bool          // as last seen; belongs to Run
 	stopping chan struct{} // closed when the worker stops
 
 	mu        sync.Mutex
@@ -166,8 +167,7 @@ func (w *Worker) checkDistribution(ctx context.Context) {
 		w.cfg.Log.Warn("how the stream distributes records is not known", "error", err)
 		return
 	}
-	switched := s.Unkeyed && !w.stream.Unkeyed
-	w.stream.Unkeyed = s.Unkeyed
+	switched := s.Unkeyed && !w.unkeyed
 	w.noteDistribution(s.Unkeyed)
 	if switched && w.cfg.Keyed {
 		w.cfg.Log.Error("the stream was switched", "error", ErrUnkeyed)
@@ -178,6 +178,7 @@ func (w *Worker) checkDistribution(ctx context.Context) {
 }
 
 func (w *Worker) noteDistribution(unkeyed bool) {
+	w.unkeyed = unkeyed
 	w.cfg.Metrics.unkeyed.Set(0)
 	if unkeyed {
 		w.cfg.Metrics.unkeyed.Set(1)

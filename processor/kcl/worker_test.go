@@ -33,7 +33,7 @@ func TestSecondWorkerGetsItsShare(t *testing.T) {
 		t.Errorf("%d records were read again", len(again))
 	}
 	if n := len(s.ledger.entries("release")); n != 2 {
-		t.Errorf("%d hand-offs, want 2", n)
+		t.Errorf("%d last commits, want one for each of 2 hand-offs", n)
 	}
 	if took := two.halt(); took > 5*time.Second {
 		t.Errorf("stop took %v", took)
@@ -568,4 +568,46 @@ func TestClockTicksWithoutReads(t *testing.T) {
 			t.Fatal(fmt.Sprintf("tick %d did not come", i))
 		}
 	}
+}
+
+// Aggregates are not the library's affair: a bad one costs neither its batch nor
+// its neighbours.
+func TestDefect09BadAggregates(t *testing.T) {
+	s := newStream(t, 1)
+	s.puts(20)
+	s.aggregates(t)
+	s.puts(20)
+	s.start("one")
+	s.all()
+	if rows := s.ledger.rows(); rows["reject broken aggregate"] != 1 {
+		t.Errorf("rows %v, want one reject", rows)
+	}
+	if n := len(s.ledger.entries("open")); n != 1 {
+		t.Errorf("opened %d times", n)
+	}
+}
+
+// A worker takes one shard in each round, and rounds are short.
+func TestDefect13LeasesPerSecond(t *testing.T) {
+	s := newStream(t, 10)
+	one := s.start("one")
+	eventually(t, "the first shard", func() bool { return len(one.leases.Held()) > 0 })
+	began := time.Now()
+	one.holds(10)
+	if took := time.Since(began); took > 20*one.cfg.sync {
+		t.Errorf("9 more shards after %v, with a round of %v", took, one.cfg.sync)
+	}
+}
+
+func TestMaxShards(t *testing.T) {
+	s := newStream(t, 3)
+	one := s.start("one", func(c *Config) { c.MaxShards = 2 })
+	one.holds(2)
+	time.Sleep(5 * one.cfg.sync)
+	if n := len(one.leases.Held()); n != 2 {
+		t.Errorf("%d shards with a limit of 2", n)
+	}
+	s.start("two")
+	s.puts(100)
+	s.all()
 }
