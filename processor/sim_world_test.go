@@ -27,8 +27,6 @@ const (
 	simRecords = 60  // records that are put into the stream
 	simSteps   = 300 // steps after which the faults end
 	simShards  = 6   // shards that there may be, ended ones included
-
-	simCollections = 0 // collections of garbage in a thousand steps
 )
 
 // settings are what a seed varies.
@@ -174,7 +172,7 @@ func (w *world) step() {
 		w.handOver()
 	case w.chance(30):
 		w.pass()
-	case !w.set.idle && w.chance(simCollections):
+	case !w.set.idle && w.chance(*simCollections):
 		w.collect()
 	case w.put < simRecords && w.chance(250):
 		w.produce()
@@ -236,6 +234,11 @@ func (w *world) pass() {
 // collect has the garbage collected after a pause that makes everything old
 // which nobody has named.
 func (w *world) collect() {
+	for range 3 { // also what is tried again
+		w.land()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+	}
 	w.land()
 	time.Sleep(50 * time.Hour)
 	c := gc.Collector{State: w.state.As("gc", nil), Lake: w.lake.As("gc", nil), App: w.set.config.App, Stream: w.set.config.Stream}
