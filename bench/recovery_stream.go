@@ -132,7 +132,7 @@ type Happening struct {
 	Bytes           int64   `json:"bytes,omitempty"`            // written for the commit, the manifest included
 	Requests        int64   `json:"requests,omitempty"`         // that wrote them
 	First           bool    `json:"first,omitempty"`            // of this owner
-	PeakRSSBytes    int64   `json:"peak_rss_bytes"`     // of the process so far
+	PeakRSSBytes    int64   `json:"peak_rss_bytes"`             // of the process so far
 	// Of the end.
 	Records int64 `json:"records,omitempty"`
 	Commits int64 `json:"commits,omitempty"`
