@@ -66,7 +66,7 @@ func loadSeries(dir fs.FS, name string, labels map[string][][2]string) (s nabSer
 	if err != nil {
 		return s, fmt.Errorf("read a series: %w", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	rows, err := csv.NewReader(f).ReadAll()
 	if err != nil {
 		return s, fmt.Errorf("series %s: %w", name, err)
