@@ -31,16 +31,9 @@ func claimLake(ctx context.Context, cfg Config) (fresh bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("name the owner of the lake: %w", err)
 	}
-	_, err = cfg.Lake.PutIf(ctx, name, append(text, '\n'), "")
-	if err == nil {
-		return true, nil
-	}
-	if !errors.Is(err, blob.ErrExists) {
-		return false, fmt.Errorf("write to the lake: %w", err)
-	}
-	data, _, err := cfg.Lake.Get(ctx, name)
-	if err != nil {
-		return false, fmt.Errorf("read the lake: %w", err)
+	data, fresh, err := writeOnce(ctx, cfg.Lake, name, append(text, '\n'))
+	if err != nil || fresh {
+		return fresh, err
 	}
 	var owner lakeOwner
 	if err := json.Unmarshal(data, &owner); err != nil {
@@ -58,19 +51,26 @@ func claimLake(ctx context.Context, cfg Config) (fresh bool, err error) {
 // stateID is the identity of the state of a stream, made when it is first
 // used.
 func stateID(ctx context.Context, cfg Config) (string, error) {
-	name := cfg.App + "/" + cfg.Stream + "/ID"
-	_, err := cfg.State.PutIf(ctx, name, []byte(cfg.Writer), "")
-	if err == nil {
-		return cfg.Writer, nil
+	id, _, err := writeOnce(ctx, cfg.State, cfg.App+"/"+cfg.Stream+"/ID", []byte(cfg.Writer))
+	return string(id), err
+}
+
+// writeOnce writes an object that is never changed, unless it is there, and
+// returns what is there then. A write of which nothing was heard is settled by
+// reading; who wrote it does not matter then, so it does not count as fresh.
+func writeOnce(ctx context.Context, store blob.Store, name string, data []byte) (found []byte, fresh bool, err error) {
+	_, failed := store.PutIf(ctx, name, data, "")
+	if failed == nil {
+		return data, true, nil
 	}
-	if !errors.Is(err, blob.ErrExists) {
-		return "", fmt.Errorf("write to the state: %w", err)
+	found, _, err = store.Get(ctx, name)
+	if err != nil && !errors.Is(failed, blob.ErrExists) {
+		err = failed
 	}
-	id, _, err := cfg.State.Get(ctx, name)
 	if err != nil {
-		return "", fmt.Errorf("read the state: %w", err)
+		return nil, false, fmt.Errorf("write %s to %s: %w", name, store.URL(), err)
 	}
-	return string(id), nil
+	return found, false, nil
 }
 
 // unclaim takes a claim back that should not have been made.
