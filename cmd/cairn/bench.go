@@ -14,6 +14,7 @@ type benchCmd struct {
 	Replay   benchReplayCmd   `cmd:"" help:"Replay files into a fresh folder and report throughput, memory, bytes and the share of each stage."`
 	Recovery benchRecoveryCmd `cmd:"" help:"End processes at work, and report how long the next ones need to go on, and what commits cost."`
 	Shard    benchShardCmd    `cmd:"" hidden:""`
+	Detect   benchDetectCmd   `cmd:"" help:"Measure how well learned thresholds tell attacks from normal life, on labelled series and generated principals."`
 }
 
 type benchReplayCmd struct {
