@@ -82,7 +82,8 @@ func (q *queue) choose(now time.Time) ([]*parcel, time.Time) {
 			q.log.Error("alerts were not joined", "error", q.sink.hide(err.Error()))
 		}
 	}
-	return []*parcel{single(ready[0])}, until
+	first, _ := q.first(now, 1, true)
+	return []*parcel{single(first[0])}, until
 }
 
 // batch takes as many alerts as the sink takes at once.
@@ -91,7 +92,7 @@ func (q *queue) batch(now time.Time) (parcels []*parcel, until time.Time) {
 	if !several {
 		limit.count, limit.bytes = 1, 1
 	}
-	ready, until := q.ready(now, limit.count, q.sink.Kind != "file")
+	ready, until := q.first(now, limit.count, q.sink.Kind != "file")
 	for _, it := range ready {
 		if it.alone && len(parcels) > 0 {
 			break
@@ -105,6 +106,18 @@ func (q *queue) batch(now time.Time) (parcels []*parcel, until time.Time) {
 		parcels = append(parcels, single(it))
 	}
 	return parcels, until
+}
+
+// first are those that may go and come first. While the sink fails, they are
+// those that were tried the least: one that it will never take does not keep
+// the others from finding out that it takes them.
+func (q *queue) first(now time.Time, limit int, oneEach bool) ([]*item, time.Time) {
+	if q.failures == 0 {
+		return q.ready(now, limit, oneEach)
+	}
+	list, until := q.ready(now, maxWaiting, true)
+	slices.SortStableFunc(list, func(a, b *item) int { return a.status.Attempts - b.status.Attempts })
+	return list[:min(len(list), limit)], until
 }
 
 // ready are the first alerts that may go, in order. One that waits to be tried

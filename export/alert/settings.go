@@ -77,6 +77,7 @@ type reader struct {
 	file     string
 	problems []error
 	warnings []string
+	looked   []string // values that the last resolve looked up
 }
 
 func (r *reader) fail(n *node, format string, args ...any) {
@@ -257,6 +258,9 @@ func (r *reader) setting(s *Sink, o known, v *node) {
 	if !ok {
 		return
 	}
+	if o.secret {
+		s.conceal(append(r.looked, value)...)
+	}
 	if o.check != nil {
 		if wrong := o.check(value); wrong != "" {
 			r.fail(v, "%s of %s %s", o.name, s.Kind, wrong)
@@ -296,7 +300,10 @@ func (r *reader) headers(s *Sink, v *node) {
 		if literal && secret {
 			r.warn(v.items[i], "the header %s is a key that stands in the file: write ${NAME} for a variable of the environment, or file:PATH", k.text)
 		}
-		s.headers[k.text] = setting{value, secret || !literal}
+		if secret = secret || !literal; secret {
+			s.conceal(append(r.looked, value)...)
+		}
+		s.headers[k.text] = setting{value, secret}
 	}
 }
 
@@ -305,7 +312,7 @@ var variable = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
 // resolve puts in what ${NAME} and file:PATH stand for. literal tells that the
 // value stands in the file as it is.
 func (r *reader) resolve(v *node) (value string, literal, ok bool) {
-	literal, ok = true, true
+	literal, ok, r.looked = true, true, nil
 	value = variable.ReplaceAllStringFunc(v.text, func(ref string) string {
 		name := variable.FindStringSubmatch(ref)[1]
 		text, set := r.opts.Environment(name)
@@ -314,6 +321,7 @@ func (r *reader) resolve(v *node) (value string, literal, ok bool) {
 			ok = false
 		}
 		literal = false
+		r.looked = append(r.looked, text)
 		return text
 	})
 	if path, isFile := strings.CutPrefix(value, "file:"); isFile && ok {

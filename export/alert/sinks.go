@@ -26,6 +26,7 @@ type Sink struct {
 	match    []condition // one must hold; none: all findings
 	settings map[string]setting
 	headers  map[string]setting // of a webhook
+	secrets  []string           // all that must not be shown, longest first
 	text     *template.Template // instead of the sentence of the message; nil: none
 	body     *template.Template // of a webhook, instead of its JSON; nil: none
 }
@@ -138,14 +139,21 @@ func (s *Sink) get(name string) string { return s.settings[name].value }
 
 // hide takes the secrets of a sink out of a text, such as an error or an answer.
 func (s *Sink) hide(text string) string {
-	for _, all := range []map[string]setting{s.settings, s.headers} {
-		for _, v := range all {
-			if v.secret && len(v.value) > 3 {
-				text = strings.ReplaceAll(text, v.value, "(secret)")
-			}
-		}
+	for _, secret := range s.secrets {
+		text = strings.ReplaceAll(text, secret, "(secret)")
 	}
 	return text
+}
+
+// conceal notes what hide has to hide. What is shorter than a key would take
+// words out of texts.
+func (s *Sink) conceal(values ...string) {
+	for _, v := range values {
+		if len(v) > 3 {
+			s.secrets = append(s.secrets, v)
+		}
+	}
+	slices.SortFunc(s.secrets, func(a, b string) int { return len(b) - len(a) })
 }
 
 // steps that a finding can take.
