@@ -31,13 +31,44 @@ func (e *Engine) match(r *rule, steps []member, ev *Event) {
 	if r.atClose {
 		h.ctx = r.context(ev)
 	}
-	for _, values := range r.groupsOf(ev, steps) {
-		g := e.group(r, ev, values)
-		if g == nil {
-			return
+	if values, ok := e.single(r, ev, steps); ok {
+		if g := e.group(r, ev, values); g != nil {
+			e.take(g, &h)
 		}
-		e.take(g, &h)
+		return
 	}
+	for _, values := range r.groupsOf(ev, steps) {
+		if g := e.group(r, ev, values); g != nil {
+			e.take(g, &h)
+		}
+	}
+}
+
+// single are the values of the grouping fields in the usual case that each has
+// one. They are valid until the next call.
+func (e *Engine) single(r *rule, ev *Event, steps []member) ([]string, bool) {
+	e.values = e.values[:0]
+	for _, paths := range r.paths {
+		path := paths[steps[0].step]
+		for _, m := range steps[1:] {
+			if paths[m.step] != path {
+				return nil, false
+			}
+		}
+		if ev.Values != nil {
+			if all := ev.Values(path); len(all) == 1 {
+				e.values = append(e.values, all[0])
+				continue
+			}
+			return nil, false
+		}
+		v, ok := ev.Field(path)
+		if !ok {
+			return nil, false
+		}
+		e.values = append(e.values, v)
+	}
+	return e.values, true
 }
 
 // read takes from an event what the type of the correlation looks at.

@@ -55,6 +55,7 @@ type Engine struct {
 	changed []*held
 	hits    []member // scratch
 	name    []byte   // scratch
+	values  []string // scratch
 	err     error
 }
 

@@ -97,8 +97,18 @@ func (e *entry) add(id stamp, limit int) {
 
 // index is the first entry at or after a second.
 func (g *group) index(sec int64) int {
-	i, _ := slices.BinarySearchFunc(g.entries, sec, func(e entry, s int64) int { return cmp.Compare(e.sec, s) })
-	return i
+	lo, hi := 0, len(g.entries)
+	if hi > 0 && g.entries[hi-1].sec < sec {
+		return hi // often
+	}
+	for lo < hi {
+		if mid := (lo + hi) / 2; g.entries[mid].sec < sec {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo
 }
 
 // has says whether a rule of the set matched in [from, to).

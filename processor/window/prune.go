@@ -11,12 +11,7 @@ const (
 // prune drops entries that no undecided window can hold. It moves memory only
 // when at least half of the entries go.
 func (g *group) prune() {
-	n := 0
-	if g.rule.spec.Shape == Sliding {
-		n = g.index(g.settled - g.rule.keep + 1)
-	} else { // what is settled is over
-		n = g.index(g.settled)
-	}
+	n := g.dead()
 	if g.coarse != 0 && g.coarse < g.settled-g.rule.keep {
 		g.coarse = 0
 	}
@@ -29,6 +24,14 @@ func (g *group) prune() {
 	if g.rule.ordered() && g.rule.wait == 0 && (len(g.entries) > 2*g.kept+16 || g.newest < g.settled) {
 		g.unchain()
 	}
+}
+
+// dead is the number of entries that no undecided window can hold.
+func (g *group) dead() int {
+	if g.rule.spec.Shape == Sliding {
+		return g.index(g.settled - g.rule.keep + 1)
+	}
+	return g.index(g.settled) // what is settled is over
 }
 
 // unchain drops the settled steps of sequences before which no first step is.
@@ -65,6 +68,9 @@ func (g *group) trim() {
 	if len(g.entries) <= g.rule.maxEntries() {
 		return
 	}
+	if g.cut(g.dead()); len(g.entries) <= g.rule.maxEntries() {
+		return
+	}
 	switch {
 	case g.rule.spec.Type == ValueCount && g.rule.spec.lower():
 		g.forget()
@@ -78,12 +84,16 @@ func (g *group) trim() {
 	g.weigh()
 }
 
-// maxEntries is enough for a lower bound to be exact at the newest end point.
+// maxEntries is the limit of a group: of values twice as much as of seconds, and
+// enough for a lower bound to be exact at the newest end point.
 func (r *rule) maxEntries() int {
-	if r.spec.Type == ValueCount && r.spec.lower() {
-		return max(maxEntries, 4*int(r.spec.least()))
+	switch {
+	case r.spec.Type != ValueCount:
+		return maxEntries
+	case r.spec.lower():
+		return max(2*maxEntries, 4*int(r.spec.least()))
 	}
-	return maxEntries
+	return 2 * maxEntries
 }
 
 // merge joins the oldest entries that lie close together.

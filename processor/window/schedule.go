@@ -96,12 +96,12 @@ func (e *Engine) touched(g *group) {
 	g.active = true
 	// The end of a session moves with each event, but never to before the one
 	// that was planned, unless an earlier session begins.
-	first := int64(noDeadline)
-	if i := g.index(g.settled); i < len(g.entries) {
+	i, first := g.index(g.settled), int64(noDeadline)
+	if i < len(g.entries) {
 		first = g.entries[i].sec
 	}
 	if g.due == 0 || g.rule.spec.Shape != Session || first != g.oldest {
-		e.plan(g, g.next(e.closeOf(g.rule)))
+		e.plan(g, g.next(e.closeOf(g.rule), i))
 	}
 	g.oldest = first
 }
@@ -114,10 +114,10 @@ func (g *group) idle(now int64) bool {
 	return len(g.entries) == 0 || now > g.newest+g.rule.keep
 }
 
-// next is the close at which the group has to be looked at.
-func (g *group) next(now int64) int64 {
+// next is the close at which the group has to be looked at. Entry i is the first
+// that is not settled.
+func (g *group) next(now int64, i int) int64 {
 	r, at := g.rule, int64(noDeadline)
-	i := g.index(g.settled)
 	open := i < len(g.entries)
 	sooner := func(t int64) { at = min(at, t) }
 	switch {
