@@ -254,6 +254,13 @@ func (c *consumer) release(ctx context.Context, roll bool) {
 			return
 		}
 	}
+	if c.ctx.Err() != nil { // lost or failed: it is closing
+		select {
+		case <-c.closed:
+		case <-ctx.Done():
+		}
+		return
+	}
 	err := c.use(ctx, func(s Shard) error {
 		defer c.shut()
 		if c.ended || c.ctx.Err() != nil {

@@ -538,6 +538,9 @@ func TestFailedShardWaits(t *testing.T) {
 		t.Errorf("taken again at once: %v", err)
 	}
 	other.mustAcquire(t, "a") // it may go well elsewhere
+	if got, err := m.owners(t.Context(), []string{"a"}); err != nil || len(got) != 0 {
+		t.Errorf("a worker on which a shard has just failed compares shares: %v, %v", got, err)
+	}
 	if err := other.release(t.Context(), "a"); err != nil {
 		t.Fatal(err)
 	}

@@ -155,15 +155,16 @@ func (l *Leases) ownerOf(ctx context.Context, shard string) (string, error) {
 }
 
 // owners tells who has which of some shards. It is empty when shares should not
-// be compared now: a shard that could be taken is free, its owner seems dead, or
-// somebody already waits for one.
+// be compared now: a shard that could be taken is free, its owner seems dead,
+// somebody already waits for one, or a shard has just failed here, so that this
+// worker is not the one to ask for more.
 func (l *Leases) owners(ctx context.Context, shards []string) (map[string][]string, error) {
 	if err := l.refresh(ctx); err != nil {
 		return nil, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closing {
+	if l.closing || l.failing() {
 		return nil, nil
 	}
 	out := map[string][]string{}
@@ -178,6 +179,16 @@ func (l *Leases) owners(ctx context.Context, shards []string) (map[string][]stri
 		out[r.owner] = append(out[r.owner], shard)
 	}
 	return out, nil
+}
+
+// failing needs mu.
+func (l *Leases) failing() bool {
+	for _, f := range l.failures {
+		if time.Now().Before(f.until) {
+			return true
+		}
+	}
+	return false
 }
 
 // claim asks the owner of a shard to give it up.

@@ -3,7 +3,6 @@ package kcl
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -565,7 +564,7 @@ func TestClockTicksWithoutReads(t *testing.T) {
 		select {
 		case <-ticks:
 		case <-time.After(10 * time.Second):
-			t.Fatal(fmt.Sprintf("tick %d did not come", i))
+			t.Fatalf("tick %d did not come", i)
 		}
 	}
 }
@@ -596,6 +595,10 @@ func TestDefect13LeasesPerSecond(t *testing.T) {
 	one.holds(10)
 	if took := time.Since(began); took > 20*one.cfg.sync {
 		t.Errorf("9 more shards after %v, with a round of %v", took, one.cfg.sync)
+	}
+	// A round lists the shards once, and is longer than half an interval.
+	if scans, rounds := one.dynamo.count("Scan"), one.kinesis.count("ListShards"); scans > 2*rounds {
+		t.Errorf("%d reads of the table in %d rounds over 10 shards", scans, rounds)
 	}
 }
 
