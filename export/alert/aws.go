@@ -112,12 +112,13 @@ func (c topicCarrier) carry(ctx context.Context, parcels []*parcel) (out []answe
 
 // subject is that of an e-mail: printable ASCII, less than 100 characters.
 func subject(b *body) string {
-	return clip(strings.Map(func(r rune) rune {
+	ascii := strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {
 			return '?'
 		}
 		return r
-	}, "["+b.Severity+"] "+b.Title), 96)
+	}, "["+b.Severity+"] "+b.Title)
+	return ascii[:min(len(ascii), 99)]
 }
 
 // attributes are for the filter policies of subscriptions. Empty ones are
