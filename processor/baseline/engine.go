@@ -103,7 +103,7 @@ func newRule(r Rule) (*ruleState, error) {
 		Rule: r, keys: map[string]*keyed{}, accounts: map[place]*account{}, windows: map[Window][]*keyed{},
 		stepping: map[*keyed]struct{}{}, cooling: map[*keyed]struct{}{},
 	}
-	rs.prefix = key.AppendString(key.AppendString(nil, r.ID), r.StateHash)
+	rs.prefix = append(key.AppendString(key.AppendString(nil, r.ID), r.StateHash), FormatVersion)
 	if r.FirstSeen != nil {
 		if r.Baseline != nil {
 			return nil, errors.New("either baseline or first_seen")

@@ -1,6 +1,7 @@
 package baseline
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"slices"
@@ -95,7 +96,11 @@ type hot struct {
 
 type hotID struct {
 	at int64 // ms
-	id string
+	id []byte
+}
+
+func (a hotID) compare(b hotID) int {
+	return cmp.Or(cmp.Compare(a.at, b.at), bytes.Compare(a.id, b.id))
 }
 
 func (h *hot) add(ev *Event) {
@@ -103,14 +108,28 @@ func (h *hot) add(ev *Event) {
 	for a, v := range ev.Attributes {
 		h.tops[a].add(v)
 	}
-	at := hotID{ev.Time.UnixMilli(), clone(ev.ID)}
-	i, _ := slices.BinarySearchFunc(h.ids, at, func(a, b hotID) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.id, b.id)) })
-	if len(h.ids) < hotIDs {
-		h.ids = slices.Insert(h.ids, i, at)
-	} else if i > 0 {
-		copy(h.ids, h.ids[1:i])
-		h.ids[i-1] = at
+	h.remember(ev.Time.UnixMilli(), ev.ID)
+}
+
+// remember keeps the id of an event if it is among the newest. Once they are
+// full, the place of the oldest is used again.
+func (h *hot) remember(at int64, id string) {
+	var free []byte
+	if len(h.ids) == hotIDs {
+		oldest := &h.ids[0]
+		if at < oldest.at || at == oldest.at && id <= string(oldest.id) {
+			return
+		}
+		free = oldest.id[:0]
+		copy(h.ids, h.ids[1:])
+		h.ids = h.ids[:hotIDs-1]
 	}
+	e := hotID{at, append(free, id...)}
+	i := len(h.ids)
+	for i > 0 && h.ids[i-1].compare(e) > 0 { // nearly always the newest
+		i--
+	}
+	h.ids = slices.Insert(h.ids, i, e)
 }
 
 func (h *hot) attributions(minutes float64) (list []Attributions) {
@@ -125,7 +144,7 @@ func (h *hot) attributions(minutes float64) (list []Attributions) {
 func (h *hot) eventIDs() []string {
 	out := make([]string, len(h.ids))
 	for i, id := range h.ids {
-		out[i] = id.id
+		out[i] = string(id.id)
 	}
 	return out
 }
@@ -142,7 +161,7 @@ func (h *hot) append(b []byte) []byte {
 	}
 	b = binary.AppendUvarint(b, uint64(len(h.ids)))
 	for _, id := range h.ids {
-		b = appendText(binary.AppendVarint(b, id.at), id.id)
+		b = appendText(binary.AppendVarint(b, id.at), string(id.id))
 	}
 	return b
 }
@@ -155,7 +174,7 @@ func (r *reader) hot() *hot {
 		}
 	}
 	for range r.count() {
-		h.ids = append(h.ids, hotID{r.varint(), r.text()})
+		h.ids = append(h.ids, hotID{r.varint(), []byte(r.text())})
 	}
 	return h
 }

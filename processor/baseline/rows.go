@@ -10,8 +10,13 @@ import (
 	"github.com/cairnstream/cairn/state/key"
 )
 
+// FormatVersion is the number of the rows' format, part of their keys: rows of
+// another format are left alone, and what they knew is learned anew.
+const FormatVersion = 1
+
 // The rows of a rule, all of the type key.Baseline. The rest of their keys is
-// rule, state hash, one of these, for windows the number, account, values.
+// rule, state hash, format, one of these, for windows the number, account,
+// values.
 const (
 	rowState      = 'k' // State of a key
 	rowGauge      = 'g' // Gauge of a key
@@ -263,11 +268,11 @@ func (e *Engine) parse(parts key.Parts) (*ruleState, *scanned) {
 	}
 	hash, rest, err := key.TakeString(rest)
 	r := e.rules[name]
-	if err != nil || r == nil || r.StateHash != hash || len(rest) == 0 {
+	if err != nil || r == nil || r.StateHash != hash || len(rest) < 2 || rest[0] != FormatVersion {
 		return nil, nil
 	}
-	s := &scanned{sort: rest[0]}
-	rest = rest[1:]
+	s := &scanned{sort: rest[1]}
+	rest = rest[2:]
 	if s.sort == rowWindow {
 		if len(rest) < 4 {
 			return nil, nil
