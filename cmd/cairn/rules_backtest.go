@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/cairnstream/cairn/processor/cloudtrail"
 	"github.com/cairnstream/cairn/processor/detect"
 	"github.com/cairnstream/cairn/processor/replay"
 	"github.com/cairnstream/cairn/processor/resource"
@@ -77,34 +78,42 @@ func (c *rulesBacktestCmd) play(e *env, old, newer *rule.Set) (diffs []detect.Ru
 	if err != nil {
 		return nil, 0, fmt.Errorf("load the catalogue: %w", err)
 	}
-	in, err := replay.List(e.ctx, c.Paths, e.in, os.TempDir())
-	if err != nil {
-		return nil, 0, err
-	}
-	defer func() { err = errors.Join(err, in.Close()) }()
 	b, err := detect.NewBacktest(old, newer, catalogue)
 	if err != nil {
 		return nil, 0, err
 	}
-	for p := range in.Decode(e.ctx, 1) {
-		if p.Err != nil {
-			return nil, 0, p.Err
-		}
-		for i := range p.Records.Events {
-			if err := b.Event(&p.Records.Events[i]); err != nil {
-				return nil, 0, err
-			}
-			events++
-		}
-		for i := range p.Records.Rejects {
-			_, _ = fmt.Fprintf(e.err, "%s: passed over: %s\n", in.Files[p.File].Path, p.Records.Rejects[i].Reason)
-		}
-	}
-	if err := context.Cause(e.ctx); err != nil {
+	err = eachEvent(e, c.Paths, func(event *cloudtrail.Event) error {
+		events++
+		return b.Event(event)
+	})
+	if err != nil {
 		return nil, 0, err
 	}
 	diffs, err = b.Finish()
 	return diffs, events, err
+}
+
+// eachEvent reads a history in the order of its files.
+func eachEvent(e *env, paths []string, take func(*cloudtrail.Event) error) (err error) {
+	in, err := replay.List(e.ctx, paths, e.in, os.TempDir())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, in.Close()) }()
+	for p := range in.Decode(e.ctx, 1) {
+		if p.Err != nil {
+			return p.Err
+		}
+		for i := range p.Records.Events {
+			if err := take(&p.Records.Events[i]); err != nil {
+				return err
+			}
+		}
+		if n := len(p.Records.Rejects); n > 0 {
+			_, _ = fmt.Fprintf(e.err, "%s: %s passed over: %s\n", in.Files[p.File].Path, plural(int64(n), "piece"), p.Records.Rejects[0].Reason)
+		}
+	}
+	return context.Cause(e.ctx)
 }
 
 func printBacktest(e *env, diffs []detect.RuleDiff, events int64) {

@@ -8,14 +8,17 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cairnstream/cairn/processor/cloudtrail"
 	"github.com/cairnstream/cairn/processor/detect"
+	"github.com/cairnstream/cairn/processor/identity"
 	"github.com/cairnstream/cairn/processor/rule"
 )
 
 type rulesCheckCmd struct {
 	rulesArgs
-	Strict bool   `help:"Fail on warnings too."`
-	Write  string `help:"Save what rules in the old form were converted to in this folder." placeholder:"DIR"`
+	Strict  bool     `help:"Fail on warnings too."`
+	History []string `help:"CloudTrail files, folders or s3:// prefixes from which to learn what records hold, so that rules that cannot fire are found (repeatable)." placeholder:"PATH"`
+	Write   string   `help:"Save what rules in the old form were converted to in this folder." placeholder:"DIR"`
 }
 
 // Run loads the rules and tells what it took in and what it left out.
@@ -24,9 +27,12 @@ func (c *rulesCheckCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	_, report, err := rule.Load(rule.Options{}, sources...)
+	set, report, err := rule.Load(rule.Options{}, sources...)
 	if err != nil {
 		return e.eachLine(err, "the rules have mistakes")
+	}
+	if err := c.lint(e, set, report); err != nil {
+		return err
 	}
 	if err := c.write(report); err != nil {
 		return err
@@ -45,6 +51,22 @@ func (c *rulesCheckCmd) Run(e *env) error {
 	if c.Strict && len(report.Warnings) > 0 {
 		return fmt.Errorf("%s (--strict)", plural(int64(len(report.Warnings)), "warning"))
 	}
+	return nil
+}
+
+// lint adds what a look at the rules, and at a history, has to say.
+func (c *rulesCheckCmd) lint(e *env, set *rule.Set, report *rule.Report) error {
+	l := rule.NewLint(set)
+	if len(c.History) > 0 {
+		err := eachEvent(e, c.History, func(event *cloudtrail.Event) error {
+			l.Event(&rule.Input{Event: event, Actor: identity.Resolve(event)})
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	report.Warnings = append(report.Warnings, l.Warnings()...)
 	return nil
 }
 

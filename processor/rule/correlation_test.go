@@ -178,7 +178,7 @@ func TestSuppressionsAndTheirDefaults(t *testing.T) {
 		event + "cairn: {suppress: {for: 2d, by: [awsRegion, userAgent]}}":       "2d by awsRegion, userAgent",
 		event + "cairn: {first_seen: {fields: awsRegion}}":                       "none",
 		event + "cairn: {baseline: {by: awsRegion}}":                             "none",
-		event + "cairn: {first_seen: {fields: awsRegion}, suppress: 90s}": "90s by actor.root",
+		event + "cairn: {first_seen: {fields: awsRegion}, suppress: 90s}":        "90s by actor.root",
 		event + "cairn: {asset: {s: {resource.encrypted: false}, condition: s}}": "none",
 		twoParts + "title: C\nid: a0\n" + counted:                                "1h by group",
 	} {
