@@ -47,9 +47,19 @@ type process struct {
 
 func (p program) start(t testing.TB, args ...string) *process {
 	t.Helper()
+	return p.launch(t, []string{"NO_COLOR=1", "CAIRN_LOG=error"}, nil, args...)
+}
+
+// launch starts a run with more settings in its environment. Its standard error
+// goes to a file, or when there is none to process.err.
+func (p program) launch(t testing.TB, env []string, errors *os.File, args ...string) *process {
+	t.Helper()
 	r := &process{Cmd: exec.Command(string(p), args...), done: make(chan struct{}), began: time.Now()}
 	r.Stdout, r.Stderr = &r.out, &r.err
-	r.Env = append(os.Environ(), "NO_COLOR=1", "CAIRN_LOG=error")
+	if errors != nil {
+		r.Stderr = errors
+	}
+	r.Env = append(os.Environ(), env...)
 	if err := r.Start(); err != nil {
 		t.Fatal(err)
 	}

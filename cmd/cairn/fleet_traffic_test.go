@@ -1,0 +1,183 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+
+	"github.com/cairnstream/cairn/bench/gen"
+	"github.com/cairnstream/cairn/export"
+	"github.com/cairnstream/cairn/processor"
+	"github.com/cairnstream/cairn/processor/resource"
+)
+
+// lateness holds all of the traffic, so that nothing is late, whenever and in
+// whatever order it arrives.
+const lateness = 2 * time.Hour
+
+// traffic is what an organisation did until now, and what a replay makes of it.
+type traffic struct {
+	dir    string         // CloudTrail files
+	pieces []streamRecord // the same in the order of their delivery, as a producer would put them
+	events int            // with those that CloudTrail delivered twice
+	ids    map[string]int
+	ref    outcome
+}
+
+// streamRecord is one record to be put.
+type streamRecord struct {
+	key  string
+	data []byte
+}
+
+// outcome is what is compared between a fleet and a replay. What depends on
+// where and when a record arrived is cleared.
+type outcome struct {
+	Events    map[string]int // how often each id is in the lake
+	Findings  []export.FindingRow
+	Inventory []export.ResourceRow
+}
+
+// newTraffic makes traffic of about that many events, and replays it.
+func (p program) newTraffic(t *testing.T, accounts, events int) *traffic {
+	t.Helper()
+	now := time.Now().UTC()
+	g, err := gen.Fit(gen.Options{Seed: 60, Accounts: accounts, Attacks: accounts / 2, Start: now.Add(-100 * time.Minute), Duration: 100 * time.Minute,
+		Until: now, DuplicatesPerMillion: 3000}, events)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr := &traffic{dir: filepath.Join(t.TempDir(), "logs"), ids: map[string]int{}}
+	n := 0
+	for f := range g.Files() {
+		tr.add(t, n, &f)
+		n++
+	}
+	dir := filepath.Join(t.TempDir(), "replayed")
+	p.must(t, "replay", "--data", dir, "--no-progress", "--lateness", lateness.String(), "--snapshot-every", "3h", tr.dir)
+	tr.ref = outcomeOf(t, filepath.Join(dir, "lake"), filepath.Join(dir, "state"))
+	if len(tr.ref.Events) != len(tr.ids) || len(tr.ref.Findings) == 0 || len(tr.ref.Inventory) == 0 {
+		t.Fatalf("a replay of %d events leaves %d, %d findings and %d resources: nothing to compare with",
+			len(tr.ids), len(tr.ref.Events), len(tr.ref.Findings), len(tr.ref.Inventory))
+	}
+	return tr
+}
+
+// add writes a file and cuts it into records: the whole file, lines of some
+// events, or single events, by turns.
+func (tr *traffic) add(t *testing.T, n int, f *gen.File) {
+	t.Helper()
+	path := filepath.Join(tr.dir, filepath.FromSlash(f.Key))
+	var file bytes.Buffer
+	if _, err := f.WriteTo(&file); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, file.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	account, size := f.Records[0].Account, []int{len(f.Records), 7, 1}[n%3]
+	for i := 0; i < len(f.Records); i += size {
+		var lines bytes.Buffer
+		for _, r := range f.Records[i:min(i+size, len(f.Records))] {
+			tr.events++
+			tr.ids[r.ID] = 1
+			lines.Write(r.JSON)
+			lines.WriteByte('\n')
+		}
+		data := lines.Bytes()
+		if size == len(f.Records) {
+			data = file.Bytes()
+		}
+		tr.pieces = append(tr.pieces, streamRecord{account, data})
+	}
+}
+
+// outcomeOf reads a lake and its state.
+func outcomeOf(t *testing.T, lake, state string) (o outcome) {
+	t.Helper()
+	o.Events = map[string]int{}
+	for row, err := range export.ReadRows[export.EventRow](t.Context(), store(t, lake), export.Selection{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Events[row.EventID]++
+	}
+	for row, err := range export.ReadRows[export.FindingRow](t.Context(), store(t, lake), export.Selection{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		row.Shard, row.Sequence, row.ArrivalTS = "", "", 0
+		o.Findings = append(o.Findings, *row)
+	}
+	catalogue, err := resource.LoadCatalogue()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.Inventory, err = processor.InventoryRows(t.Context(), store(t, state), "cairn", catalogue); err != nil {
+		t.Fatal(err)
+	}
+	slices.SortFunc(o.Inventory, func(a, b export.ResourceRow) int { return strings.Compare(a.ResourceKey, b.ResourceKey) })
+	for i := range o.Inventory {
+		o.Inventory[i].Shard, o.Inventory[i].WatermarkTS = "", 0
+	}
+	return o
+}
+
+// put puts records at such a rate a second; 0: as fast as it goes. The order of
+// a key's records is kept: a failed call is an error and not tried again.
+func (f *crew) put(ctx context.Context, records []streamRecord, rate float64) {
+	f.t.Helper()
+	began := time.Now()
+	for i := 0; i < len(records); {
+		n := len(records)
+		if rate > 0 {
+			n = min(n, 1+int(time.Since(began).Seconds()*rate))
+		}
+		if n <= i {
+			time.Sleep(20 * time.Millisecond)
+			continue
+		}
+		n = min(n, i+100)
+		in := &kinesis.PutRecordsInput{StreamName: &f.stream}
+		for _, r := range records[i:n] {
+			in.Records = append(in.Records, types.PutRecordsRequestEntry{PartitionKey: &r.key, Data: r.data})
+		}
+		out, err := f.client.PutRecords(ctx, in)
+		if err != nil || *out.FailedRecordCount > 0 {
+			f.t.Errorf("put records %d to %d: %v", i, n, err)
+			return
+		}
+		f.sent.Add(int64(n - i))
+		i = n
+	}
+}
+
+// produce puts the traffic in the background, in so many seconds. The returned
+// function waits for its end.
+func (f *crew) produce(records []streamRecord, takes time.Duration) (wait func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f.put(f.t.Context(), records, float64(len(records))/takes.Seconds())
+	}()
+	return func() { <-done }
+}
+
+// shuffled is a copy in another order.
+func shuffled(records []streamRecord, seed uint64) []streamRecord {
+	out := append([]streamRecord{}, records...)
+	rand.New(rand.NewPCG(seed, 0)).Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+	return out
+}
