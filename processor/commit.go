@@ -80,6 +80,8 @@ func (s *Shard) ended(err error) error {
 const (
 	// idleCommit is how often a watermark is made durable that moved alone.
 	idleCommit = time.Minute
+	// firstCommit is how soon a new owner commits.
+	firstCommit = time.Second
 	// alertCommit is the least distance of commits that are made because an
 	// alert waits for them.
 	alertCommit = 2 * time.Second
@@ -162,7 +164,9 @@ func (s *Shard) freeze(ctx context.Context, files bool) (*commit, error) {
 		return nil, err
 	}
 	c.takeInCompaction()
-	s.compactIfDue()
+	if c.merged == nil { // else the last manifest still names what it replaces
+		s.compactIfDue()
+	}
 	c.freezeRows()
 	c.freezeReports()
 	if c.packed, err = s.ids.pack(m); err != nil {

@@ -44,7 +44,6 @@ type changed struct {
 // apply brings the inventory up to an event and makes the rows that tell of
 // it. It returns what changed, until the next call.
 func (v *inventory) apply(e *cloudtrail.Event, p *place, rows *export.Buffer) ([]changed, error) {
-	v.hash = p.item.Key
 	actor := resource.Actor{Root: p.actor.Root, Role: p.actor.Role, Session: p.actor.Session, Via: p.actor.Via}
 	effects := v.catalogue.Changes(e, actor, v)
 	if v.err != nil {
@@ -245,6 +244,9 @@ func (v *inventory) put(k []byte, r *resource.Record) error {
 func (v *inventory) key(kind byte, rest string) []byte {
 	return v.keyOf(v.hash, kind, []byte(rest))
 }
+
+// keys makes keys for the partition key of the event in hand.
+func (v *inventory) keys(kind byte, rest ...[]byte) []byte { return v.keyOf(v.hash, kind, rest...) }
 
 // keyOf is the key of a row that belongs to a partition key. The rows of one
 // from outside of the shard's range, which a producer chose by hand, stand

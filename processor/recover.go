@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/cairnstream/cairn/export"
+	"github.com/cairnstream/cairn/processor/identity"
 	"github.com/cairnstream/cairn/state"
 	"github.com/cairnstream/cairn/state/blob"
 	"github.com/cairnstream/cairn/state/key"
@@ -137,7 +138,7 @@ func (s *Shard) restore(ctx context.Context) error {
 	if s.inventory.parts, err = s.snapshotParts(m); err != nil {
 		return err
 	}
-	s.inventory.store = s.store
+	s.inventory.store, s.sessions = s.store, identity.NewSessions(s.store)
 	s.inventory.horizon = m.Watermark.Add(-s.cfg.KeepTombstones)
 	if err := s.openDetection(m.Watermark); err != nil {
 		return err

@@ -37,6 +37,7 @@ type Shard struct {
 	store     *state.Store     // inventory and all other keyed state
 	rows      *export.Buffer   // rows that are in no file yet
 	ids       *dedup
+	sessions  *identity.Sessions
 	inventory *inventory
 	detector  *detect.Detector
 	dlq       quarantine
@@ -107,7 +108,8 @@ const tipMargin = 30 * time.Second
 // tell moves the wall clock.
 func (s *Shard) tell(now time.Time) {
 	if s.frozenAt.IsZero() {
-		s.frozenAt, s.reportedAt = now, now
+		// What comes first is committed soon: it was read by somebody before.
+		s.frozenAt, s.reportedAt = now.Add(firstCommit-s.cfg.CommitEvery), now
 	}
 	if now.After(s.now) {
 		s.now = now
@@ -148,7 +150,11 @@ func (s *Shard) event(it *Item) error {
 	}
 	s.saw(e, it.Arrival)
 	place := s.place(it)
-	place.actor = identity.Resolve(e)
+	s.inventory.hash = it.Key
+	var err error
+	if place.actor, err = s.sessions.Resolve(e, s.inventory.keys); err != nil {
+		return err
+	}
 	changes, err := s.inventory.apply(e, &place, s.rows)
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"math/big"
 	"time"
 
+	"github.com/cairnstream/cairn/processor/identity"
 	"github.com/cairnstream/cairn/processor/resource"
 	"github.com/cairnstream/cairn/state"
 	"github.com/cairnstream/cairn/state/key"
@@ -130,9 +131,7 @@ func (s *Shard) snapshotDue() error {
 	if err := s.snapshot(at); err != nil {
 		return err
 	}
-	// What was kept beside for this boundary says nothing of the next one, also
-	// where the end of an earlier run had taken the snapshot already.
-	if err := s.forgetPreImages(at); err != nil {
+	if err := s.tidy(at); err != nil {
 		return fmt.Errorf("after snapshot %s: %w", snapshotName(at), err)
 	}
 	for i := range s.inventory.parts {
@@ -148,7 +147,7 @@ func (s *Shard) snapshotDue() error {
 // outside of the range last.
 func (s *Shard) inventoryRows() iter.Seq2[state.Row, error] {
 	return func(yield func(state.Row, error) bool) {
-		for _, prefix := range [][]byte{{key.SpaceKeyed}, key.Whole(key.Inventory), key.Whole(key.PreImage)} {
+		for _, prefix := range [][]byte{{key.SpaceKeyed}, key.Whole(key.Inventory), key.Whole(key.PreImage), key.Whole(key.Identity)} {
 			for row, err := range s.store.Range(prefix) {
 				if !yield(row, err) || err != nil {
 					return
@@ -158,25 +157,20 @@ func (s *Shard) inventoryRows() iter.Seq2[state.Row, error] {
 	}
 }
 
-// forgetPreImages drops the copies that were kept for snapshots up to at.
-func (s *Shard) forgetPreImages(at time.Time) error {
+// tidy drops the copies that were kept for snapshots up to at, which say
+// nothing of the next one, also where the end of an earlier run had taken the
+// snapshot already; and what is known of credentials that have expired.
+func (s *Shard) tidy(at time.Time) error {
 	var forget [][]byte
 	for row, err := range s.inventoryRows() {
 		if err != nil {
 			return err
 		}
-		parts, err := key.Parse(row.Key)
+		over, err := s.over(row, at)
 		if err != nil {
 			return err
 		}
-		if parts.Kind != key.PreImage {
-			continue
-		}
-		of, _, err := key.TakeTime(parts.Rest)
-		if err != nil {
-			return err
-		}
-		if !of.After(at) {
+		if over {
 			forget = append(forget, row.Key)
 		}
 	}
@@ -184,6 +178,21 @@ func (s *Shard) forgetPreImages(at time.Time) error {
 		s.store.Delete(k)
 	}
 	return nil
+}
+
+func (s *Shard) over(row state.Row, at time.Time) (bool, error) {
+	parts, err := key.Parse(row.Key)
+	if err != nil {
+		return false, err
+	}
+	switch parts.Kind {
+	case key.PreImage:
+		of, _, err := key.TakeTime(parts.Rest)
+		return err == nil && !of.After(at), err
+	case key.Identity:
+		return identity.Expired(row.Value, s.watermark)
+	}
+	return false, nil
 }
 
 // snapshot writes the inventory as of at, but for the parts of the range of
