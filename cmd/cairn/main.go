@@ -47,6 +47,7 @@ type cli struct {
 	Findings  findingsCmd  `cmd:"" help:"List the findings in the lake."`
 	Resources resourcesCmd `cmd:"" help:"Show the inventory, now or as of a time."`
 	Rules     rulesCmd     `cmd:"" help:"Check, list and test detection rules."`
+	Alert     alertCmd     `cmd:"" help:"Show the sinks of alerts and try them."`
 	State     stateCmd     `cmd:"" help:"Show and verify the state, for operators."`
 	DLQ       dlqCmd       `cmd:"" name:"dlq" help:"Show what could not be decoded."`
 	DDL       ddlCmd       `cmd:"" name:"ddl" help:"Print Athena tables and views for the lake."`

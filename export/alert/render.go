@@ -60,8 +60,10 @@ func encode(v any) (string, error) {
 // sinks. The id is that of the alert.
 func Example(id string) *Message {
 	row := ExampleRow(time.Date(2026, 3, 1, 14, 0, 0, 0, time.UTC))
-	return compose(id, &row, About{Event: "CreateAccessKey", Service: "iam.amazonaws.com", Address: "192.0.2.10", UserAgent: "aws-cli/2.15.0"}, exampleRule)
+	return compose(id, &row, exampleAbout, exampleRule)
 }
+
+var exampleAbout = About{Event: "CreateAccessKey", Service: "iam.amazonaws.com", Address: "192.0.2.10", UserAgent: "aws-cli/2.15.0"}
 
 // ExampleRow is a finding that nobody made, at a time. It says so, in every
 // form that a message can take.

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cairnstream/cairn/export/alert"
+)
+
+type alertCmd struct {
+	List alertListCmd `cmd:"" help:"List the sinks that alerts go to."`
+	Test alertTestCmd `cmd:"" help:"Send a test finding through a sink and show what it answers."`
+}
+
+// sinkFlags name the folders whose _sinks.yml are read.
+type sinkFlags struct {
+	Rules []string `help:"Folder of rules whose _sinks.yml names the sinks (repeatable); a later one replaces sinks of the same name." placeholder:"DIR" env:"CAIRN_RULES"`
+}
+
+// sinks reads them. Warnings go to standard error.
+func (f sinkFlags) sinks(e *env) (*alert.Sinks, error) {
+	if len(f.Rules) == 0 {
+		return nil, usageError{errors.New("name the folder that holds _sinks.yml with --rules")}
+	}
+	dirs, err := folders(f.Rules)
+	if err != nil {
+		return nil, err
+	}
+	sinks, err := alert.Load(alert.Options{}, dirs...)
+	if err != nil {
+		return nil, e.eachLine(err, "the sinks have mistakes")
+	}
+	for _, w := range sinks.Warnings {
+		_, _ = fmt.Fprintln(e.err, "warning:", w)
+	}
+	if len(sinks.All()) == 0 {
+		return nil, fmt.Errorf("no sinks in %s: alerts go to the sinks of the file %s in a folder of rules", strings.Join(f.Rules, " "), alert.FileName)
+	}
+	return sinks, nil
+}
+
+type alertListCmd struct {
+	sinkFlags
+	output
+}
+
+// sinkLine is a sink in a list.
+type sinkLine struct {
+	Name        string   `json:"name"`
+	Kind        string   `json:"kind"`
+	Target      string   `json:"target"`
+	MinSeverity string   `json:"min_severity"`
+	Send        []string `json:"send"`
+	Rate        string   `json:"rate"`
+	Origin      string   `json:"origin"`
+}
+
+// Run lists the sinks without their keys.
+func (c *alertListCmd) Run(e *env) error {
+	sinks, err := c.sinks(e)
+	if err != nil {
+		return err
+	}
+	t := &table{head: []string{"NAME", "KIND", "TARGET", "FROM", "STEPS", "RATE", "ORIGIN"}}
+	var lines []sinkLine
+	for _, s := range sinks.All() {
+		lines = append(lines, sinkLine{s.Name, s.Kind, s.Target(), s.MinSeverity, s.Send, s.Rate.String(), s.Origin})
+		t.add(s.Name, s.Kind, s.Target(), s.MinSeverity, strings.Join(s.Send, " "), s.Rate.String(), s.Origin)
+	}
+	if c.json() {
+		return printJSON(e.out, map[string]any{"sinks": lines})
+	}
+	t.print(e.out)
+	return nil
+}
+
+type alertTestCmd struct {
+	Sink string `arg:"" help:"Name of the sink."`
+	sinkFlags
+	Severity string `help:"Severity of the test finding: low, medium, high or critical." default:"medium" placeholder:"LEVEL"`
+	Print    bool   `help:"Print the message, without keys, instead of sending it."`
+}
+
+// Run sends one finding that nobody made. It tries once.
+func (c *alertTestCmd) Run(e *env) error {
+	known := []string{"low", "medium", "high", "critical"}
+	if !slices.Contains(known, c.Severity) {
+		return oneOf("--severity", c.Severity, known...)
+	}
+	sinks, err := c.sinks(e)
+	if err != nil {
+		return err
+	}
+	sink := sinks.Find(c.Sink)
+	if sink == nil {
+		var names []string
+		for _, s := range sinks.All() {
+			names = append(names, s.Name)
+		}
+		return usageError{fmt.Errorf("there is no sink %q; there are %s", c.Sink, strings.Join(names, ", "))}
+	}
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	if c.Print {
+		payload, err := alert.Preview(sink, c.Severity, now)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(e.out, payload)
+		return err
+	}
+	said, err := alert.Try(e.ctx, sink, c.Severity, now)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(e.out, "%s (%s, %s) took it: %s\n", sink.Name, sink.Kind, sink.Target(), said)
+	return err
+}
