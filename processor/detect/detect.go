@@ -75,11 +75,12 @@ type Detector struct {
 	// stateful: some rule makes findings about resources.
 	stateful bool
 
-	event   *Event       // in hand
-	window  window.Event // scratch
-	touched []Touched    // of the event in hand
-	asked   bool         // touched is filled
-	out     []Finding
+	event    *Event       // in hand
+	snapshot *Snapshot    // in hand, in place of an event
+	window   window.Event // scratch
+	touched  []Touched    // of the event in hand
+	asked    bool         // touched is filled
+	out      []Finding
 }
 
 // Open prepares the detection of a shard with the state that its store has.
@@ -249,10 +250,16 @@ func (d *Detector) suppress(f *Finding) (err error) {
 	return err
 }
 
-// start appends a finding of a rule about the event in hand.
+// start appends a finding of a rule about the event or snapshot in hand.
 func (d *Detector) start(r *rule.Rule) *Finding {
-	d.out = append(d.out, Finding{Rule: r, Step: Start, Level: d.matcher.Level(r), Context: contextOf(d.event, r.Shown()),
-		Time: d.event.Event.Time, Count: 1, EventIDs: []string{d.event.Event.ID}})
+	f := Finding{Rule: r, Step: Start, Level: d.matcher.Level(r), Count: 1}
+	if s := d.snapshot; s != nil {
+		f.Context, f.Time, f.Count = Context{Arrival: s.At, Account: s.AccountID, Alias: s.Account.Alias, Region: s.Region, Sequence: s.Position}, s.At, 0
+	} else {
+		e := d.event.Event
+		f.Context, f.Time, f.EventIDs = contextOf(d.event, r.Shown()), e.Time, []string{e.ID}
+	}
+	d.out = append(d.out, f)
 	return &d.out[len(d.out)-1]
 }
 

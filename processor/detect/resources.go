@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -86,9 +87,12 @@ func (d *Detector) openFor(r *rule.Rule, t *Touched) error {
 		return err
 	}
 	f := d.start(r)
-	f.ID, f.Resources, f.Group = resourceID(r, f.Account, t.Key, f.EventID), []string{t.Key}, []Pair{{"resource.key", t.Key}}
+	f.ID, f.Resources, f.Group = resourceID(r, f.Account, t.Key, cmp.Or(f.EventID, f.Time.Format(time.RFC3339))), []string{t.Key}, []Pair{{"resource.key", t.Key}}
 	f.Summary = told(f) + "; resource " + t.Key
-	if err := d.suppress(f); err != nil || !kept {
+	if d.snapshot == nil {
+		err = d.suppress(f)
+	}
+	if err != nil || !kept {
 		return err
 	}
 	return d.putOpen(t.Key, append(list, open{r.ID, r.Version, f.ID, f.Time.UnixMilli(), f.Level}))
@@ -109,21 +113,64 @@ func (d *Detector) review() error {
 		if t.After == nil {
 			continue
 		}
-		holding := slices.Clone(d.matcher.JudgeResource(t.After, d.event.Account, rule.OnChange))
-		if err := d.resolve(&t, holding); err != nil {
+		if err := d.judge(&t, rule.OnChange); err != nil {
 			return err
-		}
-		for _, r := range holding {
-			if err := d.openFor(r, &t); err != nil {
-				return err
-			}
 		}
 	}
 	return nil
 }
 
+// judge holds one resource against the rules over resources.
+func (d *Detector) judge(t *Touched, at rule.When) error {
+	holding := slices.Clone(d.matcher.JudgeResource(t.After, d.event.Account, at))
+	if err := d.resolve(t, holding, at); err != nil {
+		return err
+	}
+	for _, r := range holding {
+		if err := d.openFor(r, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Snapshot is a resource as it stands at a time, for the rules that are asked
+// at snapshots.
+type Snapshot struct {
+	At        time.Time
+	Hash      key.Hash // of the partition key
+	Whole     bool     // see Event
+	Key       string
+	AccountID string
+	Region    string
+	Account   rule.Account
+	State     rule.Resource
+	Position  string // sequence number up to which the snapshot goes
+}
+
+// WantsSnapshots tells whether some rule is asked at snapshots.
+func (d *Detector) WantsSnapshots() bool {
+	for _, r := range d.set.Rules() {
+		if when, over := r.OverResources(); over && when&rule.OnSnapshot != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// Snapshot asks the rules over resources about one resource of a snapshot. The
+// slice is valid until the next call.
+func (d *Detector) Snapshot(s *Snapshot) ([]Finding, error) {
+	d.out, d.touched, d.asked = d.out[:0], nil, true
+	d.event = &Event{Input: rule.Input{Account: s.Account}, Hash: s.Hash, Whole: s.Whole, Arrival: s.At}
+	d.snapshot = s
+	err := d.judge(&Touched{Key: s.Key, After: s.State}, rule.OnSnapshot)
+	d.snapshot = nil
+	return d.out, err
+}
+
 // resolve closes the findings about one resource that no longer hold.
-func (d *Detector) resolve(t *Touched, holding []*rule.Rule) error {
+func (d *Detector) resolve(t *Touched, holding []*rule.Rule, at rule.When) error {
 	list, err := d.openFindings(t.Key)
 	if err != nil || len(list) == 0 {
 		return err
@@ -135,7 +182,7 @@ func (d *Detector) resolve(t *Touched, holding []*rule.Rule) error {
 		switch {
 		case r == nil || r.Kind != rule.KindResource:
 			// the rule is gone; nobody will say that it was resolved
-		case !gone && d.holds(r, t, holding):
+		case !gone && d.holds(r, t, holding, at):
 			left = append(left, o)
 		default:
 			d.resolved(r, &o, t)
@@ -147,20 +194,22 @@ func (d *Detector) resolve(t *Touched, holding []*rule.Rule) error {
 	return d.putOpen(t.Key, left)
 }
 
-func (d *Detector) holds(r *rule.Rule, t *Touched, holding []*rule.Rule) bool {
+// holds tells whether the condition of an open finding still holds, as far as
+// this occasion can tell.
+func (d *Detector) holds(r *rule.Rule, t *Touched, holding []*rule.Rule, at rule.When) bool {
 	if r.Asset != nil {
 		return r.Asset.Holds(t.After)
 	}
-	if when, _ := r.OverResources(); when&rule.OnChange == 0 {
-		return true // a snapshot will tell
+	if when, _ := r.OverResources(); when&at == 0 {
+		return true // another occasion will tell
 	}
 	return slices.Contains(holding, r)
 }
 
 // resolved tells that a finding about a resource is over.
 func (d *Detector) resolved(r *rule.Rule, o *open, t *Touched) {
-	f := Finding{Rule: r, ID: o.Finding, Step: End, Resolved: true, Level: o.Level, Context: contextOf(d.event, r.Shown()),
-		Time: d.event.Event.Time, Count: 1, EventIDs: []string{d.event.Event.ID}, Resources: []string{t.Key}, Group: []Pair{{"resource.key", t.Key}}}
-	f.Summary = r.Title + ": no longer so for " + t.Key + " since " + time.UnixMilli(o.Since).UTC().Format(clock) + " was found; " + told(&f)
-	d.out = append(d.out, f)
+	f := d.start(r)
+	f.ID, f.Step, f.Resolved, f.Level = o.Finding, End, true, o.Level
+	f.Resources, f.Group = []string{t.Key}, []Pair{{"resource.key", t.Key}}
+	f.Summary = r.Title + ": over for " + t.Key + ", where it was so since " + time.UnixMilli(o.Since).UTC().Format(clock) + "; " + strings.TrimPrefix(told(f), r.Title+": ")
 }

@@ -131,3 +131,35 @@ func TestFieldsOfAResource(t *testing.T) {
 		t.Errorf("the age before the creation is %q", got)
 	}
 }
+
+// TestSnapshotsFindWhatNoEventTells: an age passes a limit, and goes on until
+// a snapshot no longer shows it.
+func TestSnapshotsFindWhatNoEventTells(t *testing.T) {
+	s := newStream(t, `title: Old
+id: old
+logsource: {product: cairn, category: resource}
+detection: {s: {resource.age_days|gt: 90}, condition: s}
+cairn: {evaluate: [snapshot]}
+---
+`+stateRule)
+	if !s.detector.WantsSnapshots() || newStream(t, stateRule).detector.WantsSnapshots() {
+		t.Error("the detector does not know whether it wants snapshots")
+	}
+	look := func(age string) {
+		s.now = s.now.Add(24 * time.Hour)
+		s.take(s.detector.Snapshot(&Snapshot{At: s.now, Key: "k", AccountID: "111122223333", Region: "eu-west-1", State: assetFields(map[string]string{"resource.age_days": age, "resource.ports": "22"}), Position: "7"}))
+	}
+	look("90")
+	look("91")
+	look("92")
+	s.event(ann, db("k")) // a change does not speak of the age
+	look("1")
+	if diff := cmp.Diff([]string{"old start medium", "old end medium resolved"}, s.steps()); diff != "" {
+		t.Fatal(diff)
+	}
+	row := s.found[0].Row("s")
+	if *row.AccountID != "111122223333" || *row.Region != "eu-west-1" || row.TriggerEventID != "" || row.EventCount != 0 || row.EventTS != testStart.Add(48*time.Hour).UnixMilli() || row.Sequence != "7" ||
+		row.Summary != "Old: found so at 2026-03-03 10:00:00 UTC; resource k" || s.found[1].ID != row.FindingID {
+		t.Errorf("%+v", row)
+	}
+}

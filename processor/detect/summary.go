@@ -14,6 +14,9 @@ const clock = "2006-01-02 15:04:05 MST"
 
 // told says who did what, where and when, in one sentence.
 func told(f *Finding) string {
+	if f.EventID == "" {
+		return f.Rule.Title + ": found so at " + f.Time.Format(clock)
+	}
 	var b strings.Builder
 	b.WriteString(f.Rule.Title + ": " + cmp.Or(f.Root, "somebody unknown"))
 	if f.Session != "" {

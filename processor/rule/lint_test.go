@@ -35,16 +35,16 @@ func TestLintFindsRulesThatCannotFire(t *testing.T) {
 	call := twenty(`{"eventName":"A","eventSource":"a.amazonaws.com","sourceIPAddress":"a.amazonaws.com","requestParameters":{"bucketName":"x","size":"large"}}`)
 	const name = "eventSource: a.amazonaws.com & eventName: A & "
 	for text, want := range map[string]string{
-		selected("src_country: AT"):                              "r.yml:1: dead-field: src_country is no field of CloudTrail records",
-		selected("userAgnt: AT"):                                 "dead-field: userAgnt is no field of CloudTrail records; did you mean userAgent?",
-		selected("errorCode: Success"):                           "dead-value: errorCode is never \"success\": a call that succeeded has no errorCode: write errorCode: null",
-		selected("eventType: AwsApiCal"):                         `dead-value: eventType is never "awsapical"; did you mean awsapicall?`,
-		selected("userIdentity.type: [Root, User]"):              `dead-value: userIdentity.type is never "user"`,
-		selected(name + "requestParameters.bucketNam: x"):        "dead-field: requestParameters.bucketNam stands in none of 20 such events; did you mean requestParameters.bucketName?",
-		selected(name + "sourceIPAddress|cidr: 10.0.0.0/8"):      "type-clash: cidr on sourceIPAddress, which was never an address in 20 events",
-		selected(name + "requestParameters.size|gt: 3"):          "type-clash: requestParameters.size is compared as a number and was never one in 20 events",
+		selected("src_country: AT"):                               "r.yml:1: dead-field: src_country is no field of CloudTrail records",
+		selected("userAgnt: AT"):                                  "dead-field: userAgnt is no field of CloudTrail records; did you mean userAgent?",
+		selected("errorCode: Success"):                            "dead-value: errorCode is never \"success\": a call that succeeded has no errorCode: write errorCode: null",
+		selected("eventType: AwsApiCal"):                          `dead-value: eventType is never "awsapical"; did you mean awsapicall?`,
+		selected("userIdentity.type: [Root, User]"):               `dead-value: userIdentity.type is never "user"`,
+		selected(name + "requestParameters.bucketNam: x"):         "dead-field: requestParameters.bucketNam stands in none of 20 such events; did you mean requestParameters.bucketName?",
+		selected(name + "sourceIPAddress|cidr: 10.0.0.0/8"):       "type-clash: cidr on sourceIPAddress, which was never an address in 20 events",
+		selected(name + "requestParameters.size|gt: 3"):           "type-clash: requestParameters.size is compared as a number and was never one in 20 events",
 		selected("eventSource: a.amazonaws.com & eventName: A20"): "",
-		selected("eventSource: a.amazonaws.com"):                 "always: matches each of 20 events",
+		selected("eventSource: a.amazonaws.com"):                  "always: matches each of 20 events",
 	} {
 		got := lint(t, text, call...)
 		if want == "" && got != "" || !strings.Contains(got, want) {
