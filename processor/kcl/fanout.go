@@ -10,10 +10,12 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis/schemas"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+	"github.com/aws/smithy-go/transport/http/protocol/awsjson"
 )
 
 // Times of enhanced fan-out.
@@ -45,7 +47,7 @@ func (r *reader) subscribe(ctx context.Context, p *kinesis.SubscribeToShardInput
 	if err != nil {
 		return out, md, err
 	}
-	s := &subscription{reader: r, shard: shard}
+	s := &subscription{reader: r, shard: shard, events: awsjson.New11(schemas.Kinesis_20131202)}
 	ctx, s.cancel = context.WithCancel(ctx)
 	s.stop = context.AfterFunc(admitted, s.cancel)
 	at := r.subscribeFrom(shard, p.StartingPosition)
@@ -125,6 +127,9 @@ func watchBody(ctx context.Context, in middleware.DeserializeInput, next middlew
 type subscription struct {
 	reader *reader
 	shard  string
+	// events reads this stream alone. The SDK has one reader of events for all
+	// streams of a client, with state that is not guarded.
+	events smithyhttp.ClientProtocol
 	cancel context.CancelFunc
 	stop   func() bool
 
@@ -166,13 +171,18 @@ func (s *subscription) abort() {
 // eventProtocol reads the events of subscriptions for the library. Where the
 // library would not look at an error, or end a consumer for want of a place to
 // go on from, it makes an end of the stream with such a place.
-type eventProtocol struct {
-	smithyhttp.ClientProtocol
-	reader *reader
+type eventProtocol struct{ smithyhttp.ClientProtocol }
+
+// DeserializeInitialResponse reads what comes before the first event.
+func (p eventProtocol) DeserializeInitialResponse(schema *smithy.Schema, from io.Reader, out smithy.Deserializable) error {
+	if s, ok := from.(*subscription); ok {
+		return s.events.DeserializeInitialResponse(schema, from, out)
+	}
+	return p.ClientProtocol.DeserializeInitialResponse(schema, from, out)
 }
 
 // DeserializeEventMessage reads one event.
-func (p *eventProtocol) DeserializeEventMessage(schema *smithy.Schema, all *smithy.TypeRegistry, from io.Reader) (smithy.Deserializable, error) {
+func (p eventProtocol) DeserializeEventMessage(schema *smithy.Schema, all *smithy.TypeRegistry, from io.Reader) (smithy.Deserializable, error) {
 	s, ok := from.(*subscription)
 	if !ok {
 		return p.ClientProtocol.DeserializeEventMessage(schema, all, from)
@@ -180,7 +190,7 @@ func (p *eventProtocol) DeserializeEventMessage(schema *smithy.Schema, all *smit
 	if s.ended {
 		return nil, io.EOF
 	}
-	event, err := p.ClientProtocol.DeserializeEventMessage(schema, all, from)
+	event, err := s.events.DeserializeEventMessage(schema, all, from)
 	if err != nil {
 		return s.over(err)
 	}

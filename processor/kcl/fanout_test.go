@@ -130,8 +130,8 @@ func TestDefect21SubscriptionsEndInOrder(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			r := &reader{metrics: NewMetrics(), log: slog.New(slog.DiscardHandler)}
-			p := &eventProtocol{ClientProtocol: &scripted{events: test.events}, reader: r}
-			s := &subscription{reader: r, shard: "a"}
+			var p eventProtocol
+			s := &subscription{reader: r, shard: "a", events: &scripted{events: test.events}}
 			for _, want := range test.want {
 				got, err := p.DeserializeEventMessage(nil, nil, s)
 				if err != nil {

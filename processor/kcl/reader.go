@@ -60,7 +60,7 @@ func (r *reader) before(client *kinesis.Client) *reader {
 	r.client = kinesis.New(client.Options(), func(o *kinesis.Options) {
 		// The slice is shared with the client that was given.
 		o.APIOptions = append(slices.Clone(o.APIOptions), r.attach)
-		o.Protocol = &eventProtocol{ClientProtocol: o.Protocol, reader: r}
+		o.Protocol = eventProtocol{o.Protocol}
 	})
 	return r
 }
