@@ -148,6 +148,17 @@ func TestReferencesReachThroughFilesAndFolders(t *testing.T) {
 	}
 }
 
+// TestRulesForOtherSourcesTakeTheirCorrelationsAlong, and their filters.
+func TestRulesForOtherSourcesTakeTheirCorrelationsAlong(t *testing.T) {
+	windows := strings.Replace(small("w", "W"), "product: aws, service: cloudtrail", "product: windows, category: process_creation", 1) + "---\n"
+	rules, report := loaded(t, windows+twoParts+"title: C\nid: c\nname: inner\n"+strings.Replace(counted, "[first]", "[first, w]", 1)+
+		"---\ntitle: D\nid: d\n"+strings.Replace(counted, "[first]", "[inner]", 1)+
+		"---\ntitle: F\nid: f\nlogsource: {product: aws, service: cloudtrail}\nfilter: {rules: [w, first], s: {userAgent: x}, condition: s}\n")
+	if len(rules) != 2 || rules["a"].Silent || len(report.Foreign) != 3 || report.Correlations != 0 || report.Filters != 1 {
+		t.Errorf("%d rules\n%s", len(rules), report)
+	}
+}
+
 // TestVersionsOfCorrelations follow their parts and what decides, not what is
 // told.
 func TestVersionsOfCorrelations(t *testing.T) {

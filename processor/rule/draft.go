@@ -13,6 +13,8 @@ type draft struct {
 	filter      *filter
 	detection   *detection
 
+	elsewhere bool // a correlation over rules for other log sources
+
 	hidden    []*Rule // of the old form: the rules that it stood for
 	converted *node   // of the old form: its correlation
 	condition string  // of a hidden rule: what it took of the old condition

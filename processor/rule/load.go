@@ -38,7 +38,7 @@ func Load(opts Options, sources ...fs.FS) (*Set, *Report, error) {
 	if len(l.problems) > 0 {
 		return nil, l.report, errors.Join(l.problems...)
 	}
-	rules := slices.DeleteFunc(l.sorted(), func(r *Rule) bool { return r.draft.filter != nil })
+	rules := slices.DeleteFunc(l.sorted(), func(r *Rule) bool { return r.draft.filter != nil || r.draft.elsewhere })
 	for _, r := range rules {
 		r.draft = nil
 	}
@@ -53,9 +53,11 @@ type loader struct {
 	titles   map[string][]*Rule
 	docs     []*document
 	broken   []string // ids, names and titles of rules with mistakes
-	source   int
-	report   *Report
-	problems []error
+	// elsewhere are those of rules for other log sources.
+	elsewhere []string
+	source    int
+	report    *Report
+	problems  []error
 }
 
 func (l *loader) sorted() []*Rule {
@@ -135,6 +137,7 @@ func (l *loader) document(file string, doc *node) {
 		l.broken = append(l.broken, doc.str("id"), doc.str("name"), doc.str("title"))
 	case d.foreign != "":
 		l.report.Foreign = append(l.report.Foreign, fmt.Sprintf("%s: %s", file, d.foreign))
+		l.elsewhere = append(l.elsewhere, doc.str("id"), doc.str("name"), doc.str("title"))
 	default:
 		for _, hidden := range r.draft.hidden {
 			l.add(hidden)

@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -50,8 +51,8 @@ func (l *loader) find(d *document, ref *node) *Rule {
 		d.fail(ref, "%d rules have the title %q: refer to one by id or name", len(found), ref.text)
 		return nil
 	}
-	if slices.Contains(l.broken, ref.text) {
-		return nil // its own mistake is told
+	if slices.Contains(l.broken, ref.text) || slices.Contains(l.elsewhere, ref.text) {
+		return nil // its own mistake is told, or that it is for another log source
 	}
 	known := []string{}
 	for name := range l.names {
@@ -114,6 +115,9 @@ func (l *loader) bind(r *Rule) {
 		r.Parts = append(r.Parts, Part{Rule: part})
 	}
 	c.visit = visited
+	if l.goesElsewhere(r) {
+		return
+	}
 	if len(r.Parts) == 0 {
 		if len(c.refs) == 0 {
 			d.fail(c.node, "a correlation needs at least one rule")
@@ -124,6 +128,21 @@ func (l *loader) bind(r *Rule) {
 		l.keys(r)
 		l.compileCorrelation(r)
 	}
+}
+
+// goesElsewhere leaves a correlation out that refers to rules for other log
+// sources, so that whole folders of rules may be given.
+func (l *loader) goesElsewhere(r *Rule) bool {
+	for _, ref := range r.draft.correlation.refs {
+		to := cmp.Or(l.rules[ref.text], l.names[ref.text])
+		if to == nil && !slices.Contains(l.elsewhere, ref.text) || to != nil && !to.draft.elsewhere {
+			continue
+		}
+		r.draft.elsewhere, r.Parts = true, nil
+		l.report.Foreign = append(l.report.Foreign, fmt.Sprintf("%s: a correlation over %s, which is for another log source", r.Origin.File, ref.text))
+		return true
+	}
+	return false
 }
 
 // fits tells whether a rule may be part of a correlation, and binds it.
