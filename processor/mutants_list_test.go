@@ -51,7 +51,7 @@ var mutants = []mutant{
 		name: "latest-on-child", file: "processor/kcl/reader.go",
 		old:  "position{kind: types.ShardIteratorTypeTrimHorizon}",
 		new:  "position{kind: types.ShardIteratorTypeLatest}",
-		test: []string{"./processor/kcl"},
+		test: []string{"./processor/kcl", "-run=TestDefect08"},
 	},
 	{
 		name: "close-before-roll", file: "processor/lifecycle.go",

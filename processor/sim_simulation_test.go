@@ -120,7 +120,8 @@ func runPart(t *testing.T, i, parts int) *totals {
 	out := filepath.Join(t.TempDir(), "totals.json")
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestSimulationPart$", "-test.timeout=0",
 		fmt.Sprintf("-sim.part=%d/%d", i, parts), fmt.Sprintf("-sim.seeds=%d", seedCount()), fmt.Sprintf("-sim.first=%d", *simFirst), "-sim.out="+out, fmt.Sprintf("-sim.badger=%v", *simBadger), fmt.Sprintf("-sim.collections=%d", *simCollections))
-	cmd.Env = append(os.Environ(), "GOMAXPROCS=2")
+	// One thread for each process, and a collector that runs seldom.
+	cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "GOGC=400")
 	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}

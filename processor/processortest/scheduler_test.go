@@ -3,6 +3,7 @@ package processortest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 
@@ -78,4 +79,29 @@ func TestSchedulerLetsCallersLeave(t *testing.T) {
 			t.Errorf("%d calls wait for nobody", n)
 		}
 	})
+}
+
+// TestPassThrough: of the calls that need not wait some still do, always the
+// same ones, and none of a caller that is gone.
+func TestPassThrough(t *testing.T) {
+	held := 0
+	gate := PassThrough(func(context.Context, Call) Verdict { held++; return Do }, func(c Call) bool { return !c.Write })
+	for range 2 {
+		for i := range 100 {
+			gate(t.Context(), Call{Worker: "w", Op: "get", Key: fmt.Sprint(i)})
+		}
+	}
+	if held == 0 || held > 100 || held%2 != 0 {
+		t.Errorf("%d of 2 times 100 calls had to wait", held)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	held = 0
+	for i := range 100 {
+		gate(ctx, Call{Worker: "w", Op: "get", Key: fmt.Sprint(i)})
+		gate(t.Context(), Call{Worker: "w", Op: "put", Key: fmt.Sprint(i), Write: true})
+	}
+	if held != 200 {
+		t.Errorf("%d calls had to wait, want all 200", held)
+	}
 }

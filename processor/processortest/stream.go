@@ -66,14 +66,13 @@ func NewStream(n int, early int64) *Stream {
 	return s
 }
 
-func (s *Stream) add(lo, hi *big.Int, parents ...string) *Shard {
+func (s *Stream) add(lo, hi *big.Int, parents ...string) {
 	shard := &Shard{ID: fmt.Sprintf("shardId-%012d", len(s.shards)), Lo: lo, Hi: hi, Parents: parents}
 	s.shards = append(s.shards, shard)
 	for _, p := range parents {
 		parent := s.shard(p)
 		parent.Children = append(parent.Children, shard.ID)
 	}
-	return shard
 }
 
 // Shards lists all shards, also those that have ended, in the order of their
