@@ -44,6 +44,9 @@ func (f *crew) check(tr *traffic, quarantined int) {
 	}
 	keep := func(all []export.FindingRow) (some []export.FindingRow) {
 		for _, r := range all {
+			if f.unordered {
+				r.SuppressedBy = nil // the first one that came suppresses the others
+			}
 			if !f.unordered || r.RuleKind == "match" {
 				some = append(some, r)
 			}

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"math/big"
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -85,9 +83,9 @@ func (f *crew) ended() {
 // reshard splits shards, splits their children and merges neighbours while
 // records come and workers are killed.
 func (g *ground) reshard(t *testing.T) {
-	times := 1
-	if n, err := strconv.Atoi(os.Getenv("CAIRN_RESHARDS")); err == nil {
-		times = n
+	times, tr := rounds("CAIRN_RESHARDS", 1), g.small
+	if times > 2 {
+		tr = g.newTraffic(t, 12, min(1000*times, 30_000))
 	}
 	f := g.newFleet(t, 2)
 	f.watching()
@@ -96,7 +94,7 @@ func (g *ground) reshard(t *testing.T) {
 	chance := rand.New(rand.NewPCG(5, uint64(times)))
 	stop := make(chan struct{})
 	kills := f.killing(stop, 4*time.Second, 5)
-	wait := f.produce(g.small.pieces, time.Duration(times)*12*time.Second)
+	wait := f.produce(tr.pieces, time.Duration(times)*12*time.Second)
 	splits, merges := 0, 0
 	for range times {
 		f.split(pick(chance, f.open()), 20+chance.Int64N(60))
@@ -116,10 +114,10 @@ func (g *ground) reshard(t *testing.T) {
 	close(stop)
 	n := kills()
 	f.ended()
-	f.consumed(g.small.events)
+	f.consumed(tr.events)
 	f.finish()
 	f.note = append(f.note, fmt.Sprintf("%d splits, %d merges, %d kills", splits, merges, n))
-	f.check(g.small, 0)
+	f.check(tr, 0)
 }
 
 func pick[T any](chance *rand.Rand, of []T) T { return of[chance.IntN(len(of))] }

@@ -3,7 +3,7 @@
 // DynamoDB, SQS and SNS; see Start. They are npm packages, pinned in package.json beside this file and installed into
 // node_modules on first use. The scripts that drive them stand here too, each with its use at its top.
 //
-// Only tests import this package. They need node (20 or later) and npm; with -short they skip.
+// Tests import this package, and cairn-local, which starts emulators for people. They need node (20 or later) and npm; with -short they skip.
 package local
 
 import (
