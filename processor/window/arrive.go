@@ -311,7 +311,7 @@ func (c *cursor) add(g *group, h *hit, at int, added bool) {
 
 // judge looks at the newest end point and fires if the condition came true.
 func (e *Engine) judge(g *group, h *hit) {
-	if !g.rule.holds(g.tail.m.value(g.tail.end)) {
+	if !g.holds(&g.tail) {
 		g.on = false // so far: more may come in this second
 		return
 	}
@@ -337,7 +337,7 @@ func (e *Engine) tumble(g *group, h *hit, at int, added bool) {
 	} else {
 		g.locate(h.sec)
 	}
-	if !g.rule.holds(c.m.value(c.end)) {
+	if !g.holds(c) {
 		return
 	}
 	g.hot = max(g.hot, h.sec)

@@ -8,12 +8,13 @@ import (
 // entry is what is known of the events of a group in one second (of a tumbling
 // window: in the window that begins then) with one key.
 type entry struct {
-	sec int64
-	key uint64 // hash of the value, bin of the number, set of the rules, or 0
-	n   int64
-	sum num
-	ids []stamp // the first and the last of them
-	ctx string  // of the last of them, for what is decided at the close
+	sec  int64
+	key  uint64 // hash of the value, bin of the number, set of the rules, or 0
+	n    int64
+	sum  num
+	ids  []stamp // the first and the last of them
+	sure bool    // its end point is known to be true, though values were dropped
+	ctx  string  // of the last of them, for what is decided at the close
 }
 
 // stamp is an event's id with its time in milliseconds, by which ids are ordered.
@@ -202,6 +203,11 @@ func (c *cursor) to(g *group, end int64) (fresh bool) {
 		c.n -= g.entries[c.lo].n
 	}
 	return fresh
+}
+
+// holds says whether the condition holds at the end point of a cursor.
+func (g *group) holds(c *cursor) bool {
+	return g.rule.holds(c.m.value(c.end)) || c.hi > c.lo && g.entries[c.hi-1].sure && g.entries[c.hi-1].sec == c.end
 }
 
 // first is the first second that counts for a finding: that of the window, or

@@ -35,6 +35,10 @@ func (a num) float() float64 {
 	if a.hi < 0 {
 		return -a.negated().float()
 	}
+	if a.hi < numUnit { // the quotient fits 64 bits
+		whole, part := bits.Div64(uint64(a.hi), a.lo, numUnit)
+		return float64(whole) + float64(part)/numUnit
+	}
 	return (float64(a.hi)*(1<<64) + float64(a.lo)) / numUnit
 }
 

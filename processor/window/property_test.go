@@ -78,7 +78,7 @@ func drawRules(t *rapid.T, s *Spec) {
 // drawStream draws events in the order in which they arrive, each within the
 // lateness.
 func drawStream(t *rapid.T) []arrival {
-	n := rapid.IntRange(1, 40).Draw(t, "events")
+	n := rapid.IntRange(1, 40+limit*5).Draw(t, "events")
 	length := rapid.IntRange(1, 80).Draw(t, "length")
 	var out []arrival
 	for i := range n {
@@ -111,6 +111,23 @@ func inOrder(in []arrival) []arrival {
 	return out
 }
 
+// limit, if set, is how many entries groups may have in play.
+var limit int
+
+// start opens an engine for play.
+func start(t *rapid.T, store *state.Store, specs []Spec, w time.Time) *Engine {
+	e, err := Open(store, specs, w, Options{CacheBytes: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range e.rules {
+		if limit > 0 {
+			r.limit = limit
+		}
+	}
+	return e
+}
+
 // play gives a stream to an engine and lets all windows close. Before each
 // event for which crash says so, the engine is given up after a flush, and
 // another one goes on.
@@ -120,10 +137,7 @@ func play(t *rapid.T, stream []arrival, crash func(i int) bool, specs ...Spec) (
 		t.Fatal(err)
 	}
 	defer store.Close()
-	e, err := Open(store, specs, time.Time{}, Options{CacheBytes: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
+	e := start(t, store, specs, time.Time{})
 	take := func(f []Firing, err error) {
 		if err != nil {
 			t.Fatal(err)
@@ -136,9 +150,7 @@ func play(t *rapid.T, stream []arrival, crash func(i int) bool, specs ...Spec) (
 			if err := e.Flush(); err != nil {
 				t.Fatal(err)
 			}
-			if e, err = Open(store, specs, w, Options{CacheBytes: -1}); err != nil {
-				t.Fatal(err)
-			}
+			e = start(t, store, specs, w)
 		}
 		if i%5 == 4 { // groups leave memory and come back
 			if err := e.Flush(); err != nil {
@@ -316,6 +328,26 @@ func points(v []verdict) (out []string) {
 	}
 	sort.Strings(out)
 	return out
+}
+
+// TestCrashWhenFull: what is dropped for want of room does not depend on
+// takeovers, and each finding that began still ends.
+func TestCrashWhenFull(t *testing.T) {
+	limit = 8
+	defer func() { limit = 0 }()
+	rapid.Check(t, func(t *rapid.T) {
+		spec := drawSpec(t)
+		if spec.Check() != nil {
+			t.Skip("no correlation")
+		}
+		stream := drawStream(t)
+		crashes := rapid.SliceOfN(rapid.Bool(), len(stream), len(stream)).Draw(t, "crashes")
+		want := play(t, stream, uninterrupted, spec)
+		checkLives(t, want)
+		if diff := cmp.Diff(want, play(t, stream, func(i int) bool { return crashes[i] }, spec)); diff != "" {
+			t.Fatalf("%s: with crashes:\n%s", spec.Decides(), diff)
+		}
+	})
 }
 
 // drawChain draws a correlation and one that refers to it.

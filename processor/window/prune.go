@@ -21,7 +21,7 @@ func (g *group) prune() {
 	if 2*n >= len(g.entries) {
 		g.cut(n)
 	}
-	if g.rule.ordered() && g.rule.wait == 0 && (len(g.entries) > 2*g.kept+16 || g.newest < g.settled) {
+	if g.rule.ordered() && !g.rule.denies && (len(g.entries) > 2*g.kept+16 || g.newest < g.settled) {
 		g.unchain()
 	}
 }
@@ -65,10 +65,10 @@ func (g *group) cut(n int) {
 
 // trim keeps a group within its limit, at the price of precision.
 func (g *group) trim() {
-	if len(g.entries) <= g.rule.maxEntries() {
+	if len(g.entries) <= g.rule.limit {
 		return
 	}
-	if g.cut(g.dead()); len(g.entries) <= g.rule.maxEntries() {
+	if g.cut(g.dead()); len(g.entries) <= g.rule.limit {
 		return
 	}
 	switch {
@@ -84,33 +84,33 @@ func (g *group) trim() {
 	g.weigh()
 }
 
-// maxEntries is the limit of a group: of values twice as much as of seconds, and
-// enough for a lower bound to be exact at the newest end point.
-func (r *rule) maxEntries() int {
+// limitOf is how many entries a group may have: of values twice as many as of
+// seconds, and enough for a lower bound to be exact at the newest end point.
+func limitOf(s *Spec) int {
 	switch {
-	case r.spec.Type != ValueCount:
+	case s.Type != ValueCount:
 		return maxEntries
-	case r.spec.lower():
-		return max(2*maxEntries, 4*int(r.spec.least()))
+	case s.lower():
+		return max(2*maxEntries, 4*int(s.least()))
 	}
 	return 2 * maxEntries
 }
 
-// merge joins the oldest entries that lie close together.
+// merge joins the oldest entries that lie close together and have one key. What
+// happened counts as of the later second, so a condition with a lower bound can
+// only come true by it.
 func (g *group) merge() {
 	width := max(1, (g.newest-g.entries[0].sec)/mergeParts)
-	spare := len(g.entries) - g.rule.maxEntries()*3/4
+	spare := len(g.entries) - g.rule.limit*3/4
 	kept := g.entries[:0]
 	for i := range g.entries {
 		e := g.entries[i]
-		if spare > 0 && g.mergeable(kept, &e, width) {
-			last := slices.IndexFunc(kept[max(0, len(kept)-1):], func(k entry) bool { return k.key == e.key })
-			if last >= 0 {
-				kept[len(kept)-1].join(&e)
-				g.coarse = max(g.coarse, e.sec)
-				spare--
-				continue
-			}
+		if n := len(kept) - 1; spare > 0 && n >= 0 && kept[n].key == e.key && g.joinable(kept[n].sec, e.sec, width) {
+			e.absorb(&kept[n])
+			kept[n] = e
+			g.coarse = max(g.coarse, e.sec)
+			spare--
+			continue
 		}
 		kept = append(kept, e)
 	}
@@ -118,40 +118,62 @@ func (g *group) merge() {
 	g.entries = kept
 }
 
-// mergeable says whether an entry lies in one part of the window with the last
-// one kept, on the same side of what is settled.
-func (g *group) mergeable(kept []entry, e *entry, width int64) bool {
-	if len(kept) == 0 {
-		return false
+// forget drops what a lower bound of a distinct count needs least: values that
+// came again later, then those that were seen longest ago. What is left of a
+// window at the newest end point is exact up to far beyond the bound. All
+// events stay counted, and end points that are known to be true stay so.
+func (g *group) forget() {
+	g.assure()
+	limit := g.rule.limit
+	width := max(1, 4*(g.newest-g.entries[0].sec)/int64(limit))
+	seen := make(map[uint64]bool, len(g.entries))
+	kept := make([]entry, 0, limit)
+	at := -1 // in kept, of the entry that the rest of this part of time goes to
+	for i := len(g.entries) - 1; i >= 0; i-- {
+		e := &g.entries[i]
+		switch newest := !seen[e.key] && len(seen) < limit/2; {
+		case newest:
+			seen[e.key] = true
+			kept = append(kept, *e)
+			if at < 0 || kept[at].sec != e.sec {
+				at = len(kept) - 1
+			}
+		case at >= 0 && g.joinable(e.sec, kept[at].sec, width):
+			kept[at].absorb(e)
+			g.coarse = max(g.coarse, e.sec)
+		default: // the end point stays
+			kept = append(kept, *e)
+			at = len(kept) - 1
+		}
 	}
-	last := kept[len(kept)-1].sec
-	return floorDiv(last, width) == floorDiv(e.sec, width) && (last < g.settled) == (e.sec < g.settled)
+	slices.Reverse(kept)
+	g.entries = kept
 }
 
-// join takes a later entry in. The sum of both lies at the later second.
-func (e *entry) join(later *entry) {
-	e.sec, e.n, e.sum, e.ctx = later.sec, e.n+later.n, e.sum.plus(later.sum), later.ctx
-	for _, id := range later.ids {
+// joinable says whether what happened in one second may count as of a later
+// one: both lie in one part of time, on one side of what is settled, and
+// nothing was announced for the former.
+func (g *group) joinable(sec, later, width int64) bool {
+	return sec == later || floorDiv(sec, width) == floorDiv(later, width) && (sec < g.settled) == (later < g.settled) && !g.announcedAt(sec)
+}
+
+// absorb takes an earlier entry in, but for its key.
+func (e *entry) absorb(earlier *entry) {
+	e.n, e.sum, e.sure = e.n+earlier.n, e.sum.plus(earlier.sum), e.sure || earlier.sure
+	for _, id := range earlier.ids {
 		e.add(id, 2)
 	}
 }
 
-// forget drops what a lower bound of a distinct count needs least: values that
-// came again later, then the values that were seen longest ago.
-func (g *group) forget() {
-	limit := g.rule.maxEntries()
-	seen := make(map[uint64]bool, len(g.entries))
-	half := len(g.entries) / 2
-	kept := make([]entry, 0, len(g.entries))
-	for i := len(g.entries) - 1; i >= 0; i-- {
-		e := g.entries[i]
-		if i < half && seen[e.key] || len(kept) >= limit/2 && i < half {
-			g.coarse = max(g.coarse, e.sec)
-			continue
+// assure marks the end points that are not settled and known to be true.
+func (g *group) assure() {
+	var c cursor
+	c.place(g)
+	for i := g.index(g.settled); i < len(g.entries); i = c.hi {
+		c.to(g, g.entries[i].sec)
+		sure := g.holds(&c)
+		for ; sure && i < c.hi; i++ {
+			g.entries[i].sure = true
 		}
-		seen[e.key] = true
-		kept = append(kept, e)
 	}
-	slices.Reverse(kept)
-	g.entries = kept
 }

@@ -60,6 +60,7 @@ func (g *group) encodeEntries(w *writer) {
 		at = e.sec
 		w.uint(e.key)
 		w.uint(uint64(e.n))
+		w.flag(e.sure)
 		w.int(e.sum.hi)
 		w.uint(e.sum.lo)
 		w.uint(uint64(len(e.ids)))
@@ -144,7 +145,7 @@ func (g *group) decodeEntries(r *reader) {
 	at, contexts := int64(0), []string{}
 	for range n {
 		at += r.int()
-		e := entry{sec: at, key: r.uint(), n: int64(r.uint()), sum: num{r.int(), r.uint()}}
+		e := entry{sec: at, key: r.uint(), n: int64(r.uint()), sure: r.flag(), sum: num{r.int(), r.uint()}}
 		for range r.count() {
 			e.ids = append(e.ids, stamp{r.int() + 1000*at, r.id()})
 		}

@@ -30,7 +30,9 @@ type rule struct {
 	wait    int64 // how long after an end point it can be decided
 	hold    int64 // for how long a group's finding holds back further ones, and stays open
 	offset  int64 // the rule's close minus the watermark
+	limit   int   // entries of a group
 	atClose bool
+	denies  bool // the condition can hold for want of a match
 	silent  bool
 	custom  bool // suppression by something else than the group
 	calendar
@@ -55,10 +57,10 @@ func newRule(s *Spec) (*rule, error) {
 	if err := s.Check(); err != nil {
 		return nil, fmt.Errorf("correlation %s: %w", s.ID, err)
 	}
-	r := &rule{spec: s, span: int64(s.Timespan / time.Second), gap: int64(s.Gap / time.Second), atClose: !s.onArrival(), groups: map[string]*group{}}
+	r := &rule{spec: s, span: int64(s.Timespan / time.Second), gap: int64(s.Gap / time.Second), atClose: !s.onArrival(), limit: limitOf(s), groups: map[string]*group{}}
 	r.keep = r.span
 	if s.denies() {
-		r.wait, r.keep = r.span, 2*r.span
+		r.denies, r.wait, r.keep = true, r.span-1, 2*r.span
 	}
 	r.custom = len(s.Suppress.By) > 0 && !slices.Equal(s.Suppress.By, s.GroupBy)
 	if !s.Suppress.None && !r.custom {
@@ -154,5 +156,8 @@ func (r *rule) decidedAt(point int64) time.Time {
 	if r.spec.Shape == Tumbling {
 		return second(r.emptied(point))
 	}
-	return second(point + r.wait)
+	if r.denies {
+		return second(point + r.span)
+	}
+	return second(point)
 }

@@ -128,7 +128,7 @@ func (g *group) next(now int64, i int) int64 {
 		if open && !g.calm() {
 			sooner(g.sliding(i))
 		}
-		if r.ordered() && r.wait == 0 && g.newest >= g.settled {
+		if r.ordered() && !r.denies && g.newest >= g.settled {
 			sooner(g.newest + 1)
 		}
 	case !open:

@@ -123,7 +123,7 @@ func (e *Engine) point(g *group, c *cursor, fresh bool) {
 		e.finish(g, x.falseAt+g.rule.hold)
 	}
 	v := c.m.value(c.end)
-	if !g.rule.holds(v) {
+	if !g.holds(c) {
 		if x.open && x.falseAt == 0 {
 			g.over(c.end)
 		}
@@ -325,7 +325,7 @@ func (g *group) survey() (unsaid []int64) {
 			stop()
 		}
 		g.before = g.stretch
-		if !g.rule.holds(c.m.value(c.end)) {
+		if !g.holds(c) {
 			stop()
 			continue
 		}

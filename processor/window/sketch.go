@@ -8,11 +8,11 @@ import (
 )
 
 // A sketch stands for the values of a group that had too many of them: a
-// HyperLogLog for each twelfth of the timespan.
+// HyperLogLog for each of 24 parts of the timespan.
 const (
-	sketchPrecision = 11    // 2,048 registers
-	sketchError     = 0.023 // standard error, 1.04/√2048
-	sketchParts     = 12    // of the timespan; the edge of a window is off by one
+	sketchPrecision = 11                      // 2,048 registers
+	sketchParts     = 24                      // of the timespan; a window takes in parts as a whole
+	sketchError     = 0.023 + 1.0/sketchParts // standard error, 1.04/√2048, and the edge
 )
 
 type sketch struct {
@@ -76,13 +76,13 @@ func (g *group) toSketch() {
 		e := g.entries[i]
 		g.sketch.add(e.sec, e.key)
 		if e.key = 0; len(kept) > 0 && kept[len(kept)-1].sec == e.sec {
-			kept[len(kept)-1].join(&e)
+			kept[len(kept)-1].absorb(&e)
 			continue
 		}
 		kept = append(kept, e)
 	}
 	clear(g.entries[len(kept):])
-	if g.entries = kept; len(kept) > g.rule.maxEntries() {
+	if g.entries = kept; len(kept) > g.rule.limit {
 		g.merge()
 	}
 }
