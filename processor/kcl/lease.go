@@ -14,6 +14,7 @@ type lease struct {
 	hint  string // checkpoint that the table had when the lease was taken
 	ctx   context.Context
 	end   context.CancelCauseFunc
+	freed chan struct{} // closed when the lease is given up
 
 	// Guarded by Leases.mu.
 	until     time.Time // by the monotonic clock
@@ -25,7 +26,7 @@ type lease struct {
 
 func newLease(shard, hint string) *lease {
 	ctx, end := context.WithCancelCause(context.Background())
-	return &lease{shard: shard, token: newToken(), hint: hint, ctx: ctx, end: end}
+	return &lease{shard: shard, token: newToken(), hint: hint, ctx: ctx, end: end, freed: make(chan struct{})}
 }
 
 // renew keeps a lease until it ends. An answer that does not come leaves the
@@ -140,30 +141,42 @@ func (l *Leases) state(h *lease) error {
 	return nil
 }
 
-// release gives up the lease of a shard after a last commit under it. A shard
-// without a lease, or one that is being released, is left as it is.
+// release gives up the lease of a shard after a last commit under it. Of two
+// callers the second waits for the first. Without a lease there is nothing to do.
 func (l *Leases) release(ctx context.Context, shard string) error {
 	l.mu.Lock()
 	h := l.held[shard]
-	if h == nil || h.releasing {
-		l.mu.Unlock()
-		return nil
+	first := h != nil && !h.releasing
+	if first {
+		h.releasing = true
 	}
-	h.releasing = true
 	l.mu.Unlock()
+	switch {
+	case h == nil:
+		return nil
+	case first:
+		return l.giveUp(ctx, h)
+	}
+	select {
+	case <-h.freed:
+	case <-ctx.Done():
+	}
+	return nil
+}
 
+func (l *Leases) giveUp(ctx context.Context, h *lease) error {
 	ctx, cancel := context.WithTimeout(ctx, l.cfg.ReleaseTimeout)
 	defer cancel()
 	defer context.AfterFunc(h.ctx, cancel)()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		l.cfg.Release(ctx, shard)
+		l.cfg.Release(ctx, h.shard)
 	}()
 	select {
 	case <-done:
 	case <-ctx.Done():
-		l.linger(shard, done)
+		l.linger(h.shard, done)
 	}
 	return l.drop(h)
 }
@@ -202,6 +215,7 @@ func (l *Leases) drop(h *lease) error {
 	h.expiry.Stop()
 	l.noteEnd(h)
 	delete(l.held, h.shard)
+	close(h.freed)
 	l.cfg.Metrics.leases.Dec()
 	l.cfg.Metrics.leaseEvents.WithLabelValues("released").Inc()
 	return err

@@ -614,3 +614,28 @@ func TestMaxShards(t *testing.T) {
 	s.puts(100)
 	s.all()
 }
+
+// Twelve shards, workers 1 → 3 → 1, under load.
+func TestFleetGrowsAndShrinks(t *testing.T) {
+	s := newStream(t, 12)
+	one := s.start("one")
+	one.holds(12)
+	s.puts(300)
+	two, three := s.start("two"), s.start("three")
+	for _, r := range []*running{one, two, three} {
+		s.puts(100)
+		r.holds(4)
+	}
+	s.all()
+	two.halt()
+	s.puts(100)
+	three.halt()
+	one.holds(12)
+	s.puts(100)
+	s.all()
+	if again := s.ledger.entries("again"); len(again) != 0 {
+		t.Errorf("%d records were read again", len(again))
+	}
+	one.halt()
+	s.closedOnce()
+}
