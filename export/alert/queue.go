@@ -63,30 +63,39 @@ func newQueue(sink *Sink, c carrier, count *Metrics, log *slog.Logger) *queue {
 	return &queue{sink: sink, carrier: c, log: log.With("sink", sink.Name), count: count, wake: make(chan struct{}, 1), byID: map[string]*item{}, known: map[string]Status{}}
 }
 
-// add takes an alert in. One that is known is not sent again.
-func (q *queue) add(a Alert, done func(string), now time.Time) {
-	q.mu.Lock()
+// add takes alerts in, all at once, so that those of one commit can go
+// together.
+func (q *queue) add(alerts []Alert, done func(string), now time.Time) {
 	var over []*item
-	if it := q.byID[a.ID]; it != nil {
-		it.done = append(it.done, done)
-	} else {
-		it := &item{alert: a, status: Status{Sink: a.Sink, State: Waiting, Since: now}, done: []func(string){done}}
-		var err error
-		switch it.body, err = decodeBody(a.Body); {
-		case q.known[a.ID].State == Sent:
-			it.finished, it.status = true, q.known[a.ID]
-			over = append(over, it)
-		case err != nil || it.body.Kind != q.sink.Kind:
-			it.status.Answer = "rendered for a sink of another kind"
-			over = append(over, it.giveUp(reasonRefused))
-		default:
-			q.items, q.byID[a.ID] = append(q.items, it), it
-			over = q.overflow()
-		}
+	q.mu.Lock()
+	for _, a := range alerts {
+		over = append(over, q.take(a, done, now)...)
 	}
 	q.mu.Unlock()
 	q.tell(over)
 	q.rouse()
+}
+
+// take takes one in and returns what is over by that. One that is known is not
+// sent again.
+func (q *queue) take(a Alert, done func(string), now time.Time) []*item {
+	if it := q.byID[a.ID]; it != nil {
+		it.done = append(it.done, done)
+		return nil
+	}
+	it := &item{alert: a, status: Status{Sink: a.Sink, State: Waiting, Since: now}, done: []func(string){done}}
+	if known := q.known[a.ID]; known.State == Sent {
+		it.finished, it.status = true, known
+		return []*item{it}
+	}
+	var err error
+	if it.body, err = decodeBody(a.Body); err != nil || it.body.Kind != q.sink.Kind {
+		it.status.Answer = "rendered for a sink of another kind"
+		return []*item{it.giveUp(reasonRefused)}
+	}
+	it.alert.Body = nil // it is in body
+	q.items, q.byID[a.ID] = append(q.items, it), it
+	return q.overflow()
 }
 
 func (it *item) giveUp(reason string) *item {

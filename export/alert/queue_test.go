@@ -66,7 +66,21 @@ func (s *station) carry(ctx context.Context, parcels []*parcel) (out []answer) {
 	return out
 }
 
-// post office: a sender whose sinks are stations.
+// called are the calls so far.
+func (s *station) called() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.calls)
+}
+
+// taken are the ids of what was taken so far.
+func (s *station) taken() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.ids)
+}
+
+// office: a sender whose sinks are stations.
 type office struct {
 	*Sender
 	stations map[string]*station
@@ -163,20 +177,20 @@ func TestBackoff(t *testing.T) {
 		down := &station{reply: func(int, *parcel) answer { return answer{err: errDown} }}
 		o := newOffice(t, "- {name: a, file: x}", map[string]*station{"a": down})
 		o.send("a", "f:1")
-		time.Sleep(4000 * time.Second)
+		pass(4000 * time.Second)
 		// 2^n-1: each pause begins with the answer before. From 1023 on it is 600.
 		var want []string
 		for _, at := range []int{0, 1, 3, 7, 15, 31, 63, 127, 255, 511, 1023 - 0, 1623, 2223, 2823, 3423} {
 			want = append(want, fmt.Sprint(at, ": 1"))
 		}
-		same(t, "calls", want, down.calls)
+		same(t, "calls", want, down.called())
 		if st, ok := o.Status("1"); !ok || st.State != Waiting || st.Attempts != 15 || st.Answer != "connection refused" {
 			t.Errorf("status %+v", st)
 		}
 		if len(o.finished()) > 0 {
 			t.Error("it is not over")
 		}
-		time.Sleep(24*time.Hour - 4000*time.Second)
+		pass(24*time.Hour - 4000*time.Second)
 		synctest.Wait()
 		same(t, "done", []string{"1"}, o.finished())
 		if st, _ := o.Status("1"); st.State != GivenUp {
@@ -204,8 +218,8 @@ func TestRetryAfter(t *testing.T) {
 		}}
 		o := newOffice(t, "- {name: a, webhook: 'https://example.com'}", map[string]*station{"a": s})
 		o.send("a", "f:1", "g:2")
-		time.Sleep(time.Minute)
-		same(t, "calls", []string{"0: 1", "30: 2", "30: 1"}, s.calls)
+		pass(time.Minute)
+		same(t, "calls", []string{"0: 1", "30: 2", "30: 1"}, s.called())
 		same(t, "done", []string{"2", "1"}, o.finished())
 		o.Close(t.Context())
 	})
@@ -223,10 +237,10 @@ func TestPoison(t *testing.T) {
 		}}
 		o := newOffice(t, "- {name: a, webhook: 'https://example.com'}", map[string]*station{"a": s})
 		o.send("a", "f:1", "f:2", "g:3", "h:4")
-		time.Sleep(10 * time.Second)
-		same(t, "taken", []string{"3", "4"}, s.ids)
+		pass(10 * time.Second)
+		same(t, "taken", []string{"3", "4"}, s.taken())
 		// A failing sink is tried with another alert next. When it takes that, it is not the sink that is broken.
-		same(t, "calls", []string{"0: 1", "1: 3", "1: 1", "2: 4", "3: 1", "7: 1"}, s.calls)
+		same(t, "calls", []string{"0: 1", "1: 3", "1: 1", "2: 4", "3: 1", "7: 1"}, s.called())
 		o.Close(t.Context())
 	})
 }
@@ -243,7 +257,7 @@ func TestDeadSink(t *testing.T) {
 			t.Error("Send waited")
 		}
 		synctest.Wait()
-		same(t, "calls", []string{"0: 3", "0: 4"}, live.calls)
+		same(t, "calls", []string{"0: 3", "0: 4"}, live.called())
 		same(t, "done", []string{"3", "4"}, o.finished())
 		// Nor does it hold up the end: two seconds, and what is left is left.
 		if left := o.Close(t.Context()); left != 2 || time.Since(before) != 2*time.Second {
@@ -251,7 +265,7 @@ func TestDeadSink(t *testing.T) {
 		}
 		same(t, "done", []string{"3", "4"}, o.finished()) // the state keeps the others
 		o.send("live", "f:5")
-		if len(live.calls) != 2 {
+		if len(live.called()) != 2 {
 			t.Error("sent after the end")
 		}
 	})
@@ -269,7 +283,7 @@ func TestClose(t *testing.T) {
 		if left := o.Close(t.Context()); left != 1 || time.Since(before) != 900*time.Millisecond {
 			t.Errorf("%d left after %v", left, time.Since(before))
 		}
-		same(t, "taken", []string{"1", "2", "3"}, slow.ids)
+		same(t, "taken", []string{"1", "2", "3"}, slow.taken())
 	})
 }
 
@@ -281,15 +295,15 @@ func TestRate(t *testing.T) {
 		o := newOffice(t, "- {name: a, webhook: 'https://example.com', rate: 3/m}", map[string]*station{"a": s})
 		o.send("a", "f:1", "f:2", "g:3", "h:4", "i:5")
 		synctest.Wait()
-		same(t, "calls", []string{"0: 1", "0: 2", "0: digest of 3"}, s.calls)
+		same(t, "calls", []string{"0: 1", "0: 2", "0: digest of 3"}, s.called())
 		same(t, "done", []string{"1", "2", "3", "4", "5"}, o.finished())
-		time.Sleep(20 * time.Second)
+		pass(20 * time.Second)
 		o.send("a", "j:6") // the minute is used up
-		time.Sleep(39 * time.Second)
-		same(t, "calls", 3, len(s.calls))
-		time.Sleep(time.Second)
+		pass(39 * time.Second)
+		same(t, "calls", 3, len(s.called()))
+		pass(time.Second)
 		synctest.Wait()
-		same(t, "calls", "60: 6", s.calls[3]) // alone it goes as itself
+		same(t, "calls", "60: 6", s.called()[3]) // alone it goes as itself
 		got := leaves(t, s.text[2])
 		if got["step"] != "digest" || got["text"] != "3 alerts of 1 rules were joined because more came than this sink takes: 3 × R" || got["digest/0/alerts"] != "3" || got["digest/0/rule_id"] != "r" ||
 			got["finding_ids/0"] != "g" || got["finding_ids/2"] != "i" || got["severity"] != "high" {
@@ -308,8 +322,8 @@ func TestSlackPace(t *testing.T) {
 		s := &station{}
 		o := newOffice(t, "- {name: a, slack: 'https://example.com'}", map[string]*station{"a": s})
 		o.send("a", "f:1", "g:2", "h:3")
-		time.Sleep(time.Minute)
-		same(t, "calls", []string{"0: 1", "1: 2", "2: 3"}, s.calls)
+		pass(time.Minute)
+		same(t, "calls", []string{"0: 1", "1: 2", "2: 3"}, s.called())
 		o.Close(t.Context())
 	})
 }
@@ -356,8 +370,8 @@ func TestRefused(t *testing.T) {
 		o.send("a", "f:1", "f:2", "f:3")
 		o.send("b", "f:1", "g:2", "h:3", "h:4")
 		synctest.Wait()
-		same(t, "calls", []string{"0: 1", "0: 2", "0: 3"}, bad.calls)
-		same(t, "calls", []string{"0: 1 2 3", "0: 1", "0: 2", "0: 3", "0: 4"}, together.calls) // 4 is of the finding of 3: never in one batch
+		same(t, "calls", []string{"0: 1", "0: 2", "0: 3"}, bad.called())
+		same(t, "calls", []string{"0: 1 2 3", "0: 1", "0: 2", "0: 3", "0: 4"}, together.called()) // 4 is of the finding of 3: never in one batch
 		if n := value(t, o.count, "cairn_alerts_given_up_total", "b", "refused"); n != 1 {
 			t.Errorf("%v given up", n)
 		}
@@ -379,8 +393,8 @@ func TestRefusedDigest(t *testing.T) {
 		}}
 		o := newOffice(t, "- {name: a, webhook: 'https://example.com', rate: 1/m}", map[string]*station{"a": s})
 		o.send("a", "f:1", "g:2")
-		time.Sleep(3 * time.Minute)
-		same(t, "calls", []string{"0: digest of 2", "60: 1", "120: 2"}, s.calls)
+		pass(3 * time.Minute)
+		same(t, "calls", []string{"0: digest of 2", "60: 1", "120: 2"}, s.called())
 		o.Close(t.Context())
 	})
 }
@@ -394,11 +408,11 @@ func TestTwice(t *testing.T) {
 		o.send("a", "f:1")
 		synctest.Wait()
 		o.send("a", "f:1") // on its way
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		o.send("a", "f:1") // over
 		synctest.Wait()
 		same(t, "done", []string{"1", "1", "1"}, o.finished())
-		same(t, "calls", 1, len(s.calls))
+		same(t, "calls", 1, len(s.called()))
 		o.Close(t.Context())
 	})
 }
@@ -416,7 +430,7 @@ func TestUnknown(t *testing.T) {
 		var done []string
 		o.Send("shard", alerts, func(id string) { done = append(done, id) })
 		same(t, "done", []string{"1", "2", "3"}, done)
-		same(t, "calls", 0, len(o.stations["a"].calls))
+		same(t, "calls", 0, len(o.stations["a"].called()))
 		if value(t, o.count, "cairn_alerts_given_up_total", "gone", "unknown") != 1 || value(t, o.count, "cairn_alerts_given_up_total", "a", "refused") != 2 {
 			t.Error("not counted")
 		}
@@ -448,12 +462,12 @@ func TestOrder(t *testing.T) {
 			for _, name := range names {
 				o.send("a", name)
 			}
-			time.Sleep(20 * time.Hour)
-			if len(s.ids) != n || len(o.finished()) != n {
-				t.Errorf("%d of %d arrived", len(s.ids), n)
+			pass(20 * time.Hour)
+			if len(s.taken()) != n || len(o.finished()) != n {
+				t.Errorf("%d of %d arrived", len(s.taken()), n)
 			}
 			last := map[string]string{}
-			for _, id := range s.ids {
+			for _, id := range s.taken() {
 				for _, name := range names {
 					if f, i, _ := strings.Cut(name, ":"); i == id {
 						if kinds != "file: x" && last[f] > id { // a file takes a batch as a whole
@@ -466,4 +480,10 @@ func TestOrder(t *testing.T) {
 			o.Close(t.Context())
 		})
 	})
+}
+
+// pass lets time go by, and all that it brings about happen.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
 }

@@ -69,14 +69,18 @@ func (s *Sender) Send(shard string, alerts []Alert, done func(id string)) {
 	if closed {
 		return
 	}
+	bySink := map[string][]Alert{}
 	for _, a := range alerts {
-		if q := s.queues[a.Sink]; q != nil {
-			q.add(a, done, time.Now())
+		if s.queues[a.Sink] != nil {
+			bySink[a.Sink] = append(bySink[a.Sink], a)
 			continue
 		}
 		s.count.givenUp.WithLabelValues(a.Sink, reasonUnknown).Inc()
 		s.log.Error("alert given up: there is no such sink any more", "sink", a.Sink, "alert", a.ID, "finding", a.Finding, "shard", shard)
 		done(a.ID)
+	}
+	for name, list := range bySink {
+		s.queues[name].add(list, done, time.Now())
 	}
 }
 
