@@ -269,3 +269,28 @@ func TestWants(t *testing.T) {
 		t.Error("a mere fact is sent")
 	}
 }
+
+// TestReadme: the example of the document works as it stands.
+func TestReadme(t *testing.T) {
+	data, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(data), "```yaml\n")
+	example, _, _ := strings.Cut(rest, "```")
+	sinks := load(t, example, map[string]string{"SLACK_URL": "https://hooks.slack.com/services/x", "file:/run/secrets/pagerduty": "key", "SOAR_SECRET": "secret", "SOAR_TOKEN": "token"})
+	if len(sinks.All()) != 3 || len(sinks.Warnings) > 0 {
+		t.Errorf("%d sinks, warnings %q", len(sinks.All()), sinks.Warnings)
+	}
+	r := row()
+	account := "444455556666"
+	r.AccountID, r.Tags = &account, []string{"attack.exfiltration"}
+	if !sinks.Find("pager").wants(r) {
+		t.Error("the pager asks for this one")
+	}
+	for name := range kinds {
+		if !strings.Contains(string(data), "| `"+name+"` |") {
+			t.Errorf("the kind %s is not described", name)
+		}
+	}
+}
