@@ -44,6 +44,25 @@ func Manifests(ctx context.Context, store blob.Store, app string) ([]*manifest.M
 	return out, nil
 }
 
+// Heirs are the hash ranges of the shards that a shard which has ended was split
+// or merged into, as far as they have begun. What it knew of those ranges, they
+// know better.
+func Heirs(of *manifest.Manifest, all []*manifest.Manifest) ([]key.Range, error) {
+	var ranges []key.Range
+	for _, m := range all {
+		isParent := func(p manifest.Parent) bool { return p.Shard == of.Shard }
+		if m.Stream != of.Stream || !of.Closed || !slices.ContainsFunc(m.Parents, isParent) {
+			continue
+		}
+		r, err := key.ParseRange(m.HashRange[0], m.HashRange[1])
+		if err != nil {
+			return nil, fmt.Errorf("shard %s: %w", m.Shard, err)
+		}
+		ranges = append(ranges, r)
+	}
+	return ranges, nil
+}
+
 // Inventory reads the committed inventory of all shards from manifests and
 // segments. A resource that two shards know comes twice; resource.Merge makes
 // one of them.
@@ -55,27 +74,50 @@ func Inventory(ctx context.Context, store blob.Store, app string) iter.Seq2[Know
 			return
 		}
 		for _, m := range shards {
-			for row, err := range state.ReadState(ctx, store, m, []byte{key.SpaceKeyed}) {
-				k, ok, err := inventoryRow(row, m, err)
-				if !ok && err == nil {
-					continue
-				}
-				if !yield(k, err) || err != nil {
-					return
-				}
+			heirs, err := Heirs(m, shards)
+			if err != nil {
+				yield(Known{}, err)
+				return
+			}
+			if !inventoryOf(ctx, store, m, heirs, yield) {
+				return
 			}
 		}
 	}
 }
 
-// inventoryRow reads a state row; ok is false when it is no resource.
-func inventoryRow(row state.Row, m *manifest.Manifest, err error) (k Known, ok bool, _ error) {
+// inventoryOf yields what a shard knows and none of its heirs. Rows outside of
+// the hash order go with the first heir.
+func inventoryOf(ctx context.Context, store blob.Store, m *manifest.Manifest, heirs []key.Range, yield func(Known, error) bool) bool {
+	for _, prefix := range [][]byte{{key.SpaceKeyed}, key.Whole(key.Inventory)} {
+		if len(heirs) > 0 && prefix[0] == key.SpaceWhole {
+			continue
+		}
+		for row, err := range state.ReadState(ctx, store, m, prefix) {
+			k, ok, err := inventoryRow(row, heirs, m, err)
+			if !ok && err == nil {
+				continue
+			}
+			if !yield(k, err) || err != nil {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// inventoryRow reads a state row; ok is false when it is no resource, or an
+// heir's.
+func inventoryRow(row state.Row, heirs []key.Range, m *manifest.Manifest, err error) (k Known, ok bool, _ error) {
 	if err != nil {
 		return k, false, err
 	}
 	parts, err := key.Parse(row.Key)
 	if err != nil || parts.Kind != key.Inventory {
 		return k, false, err
+	}
+	if slices.ContainsFunc(heirs, func(r key.Range) bool { return r.Contains(parts.Hash) }) {
+		return k, false, nil
 	}
 	id, ok := resource.ParseKey(string(parts.Rest))
 	if !ok {

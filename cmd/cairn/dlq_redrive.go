@@ -87,7 +87,7 @@ func (c *dlqRedriveCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	manifests, err := processor.Manifests(e.ctx, state, "cairn")
+	manifests, err := processor.Manifests(e.ctx, state, c.app())
 	if err != nil {
 		return err
 	}

@@ -15,11 +15,13 @@ import (
 type place struct {
 	Data  string `help:"Folder for all that Cairn keeps: lake, state, local cache." default:"./cairn-data" placeholder:"DIR" env:"CAIRN_DATA_DIR"`
 	Lake  string `help:"The lake elsewhere: a folder or s3://bucket/prefix (default: DIR/lake)." placeholder:"URL" env:"CAIRN_LAKE"`
+	App   string `help:"Name of this consumer of a stream; its state lies below it." default:"cairn" env:"CAIRN_APP"`
 	State string `help:"Manifests and segments elsewhere: a folder or s3://bucket/prefix (default: DIR/state)." placeholder:"URL" env:"CAIRN_STATE"`
 }
 
 func (p place) lakeURL() string  { return cmp.Or(p.Lake, filepath.Join(p.Data, "lake")) }
 func (p place) stateURL() string { return cmp.Or(p.State, filepath.Join(p.Data, "state")) }
+func (p place) app() string      { return cmp.Or(p.App, "cairn") }
 func (p place) local() string    { return filepath.Join(p.Data, "local") }
 
 // in is the place in a folder of this one's data folder.

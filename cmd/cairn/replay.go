@@ -167,7 +167,7 @@ func (t tuning) pipeline(ctx context.Context, at place, shard processor.Config) 
 	if shard.State, err = at.openState(ctx); err != nil {
 		return replay.Config{}, err
 	}
-	shard.App, shard.Local, shard.Writer = "cairn", at.local(), writer()
+	shard.App, shard.Local, shard.Writer = at.app(), at.local(), writer()
 	shard.Lateness, shard.SnapshotEvery, shard.KeepTombstones = t.Lateness, t.SnapshotEvery, t.KeepTombstones
 	shard.CommitRecords, shard.CommitBytes = t.CommitRecords, 32<<20
 	shard.Encoders, shard.Rolls = t.Encoders, make(chan struct{}, 1)

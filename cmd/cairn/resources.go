@@ -45,7 +45,7 @@ func (f *inventoryFlags) rows(e *env) ([]export.ResourceRow, error) {
 	if f.AsOf != "" {
 		rows, err = f.past(e.ctx, at, catalogue)
 	} else {
-		rows, err = processor.InventoryRows(e.ctx, store, "cairn", catalogue)
+		rows, err = processor.InventoryRows(e.ctx, store, f.app(), catalogue)
 	}
 	slices.SortFunc(rows, func(a, b export.ResourceRow) int { return strings.Compare(a.ResourceKey, b.ResourceKey) })
 	return rows, err

@@ -24,7 +24,6 @@ import (
 // runCmd is a worker of the fleet.
 type runCmd struct {
 	Stream string `help:"The Kinesis stream to consume." required:"" placeholder:"NAME" env:"CAIRN_STREAM"`
-	App    string `help:"Name of this consumer: its lease table is APP-STREAM, its state lies below APP." default:"cairn" env:"CAIRN_APP"`
 	place
 	Local string `help:"Folder of the local cache (default: DIR/local)." placeholder:"DIR" env:"CAIRN_LOCAL"`
 	ruleFlags
@@ -65,7 +64,7 @@ func (c *runCmd) validate() (from time.Time, err error) {
 		return from, oneOf("--gc", c.GC, "on", "report", "off")
 	case c.LogFormat != "text" && c.LogFormat != "json":
 		return from, oneOf("--log-format", c.LogFormat, "text", "json")
-	case strings.Contains(c.App, "/") || c.App == "":
+	case strings.Contains(c.App, "/"):
 		return from, usageError{errors.New("--app must be a name without slashes")}
 	}
 	return startOf(c.From, time.Now())
@@ -148,7 +147,7 @@ func (c *runCmd) template(ctx context.Context, log *slog.Logger) (shard processo
 	if shard.State, err = c.openState(ctx); err != nil {
 		return shard, err
 	}
-	shard.App, shard.Local, shard.Writer, shard.Log = c.App, c.local(), writer(), log
+	shard.App, shard.Local, shard.Writer, shard.Log = c.app(), c.local(), writer(), log
 	if c.Local != "" {
 		shard.Local = c.Local
 	}
