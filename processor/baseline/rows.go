@@ -235,6 +235,9 @@ type scanned struct {
 
 // scan goes through all rows of the rules.
 func (e *Engine) scan(take func(r *ruleState, row *scanned) error) error {
+	if len(e.order) == 0 {
+		return nil
+	}
 	for _, prefix := range [][]byte{{key.SpaceKeyed}, key.Whole(key.Baseline)} {
 		for row, err := range e.store.Range(prefix) {
 			if err != nil {
