@@ -56,18 +56,14 @@ func BenchmarkEvent(b *testing.B) {
 		}
 	})
 	b.Run("detect", func(b *testing.B) {
-		store, err := state.Open("", state.Options{})
-		if err != nil {
-			b.Fatal(err)
-		}
-		d, err := Open(set, store, Options{Lateness: Lateness})
-		if err != nil {
-			b.Fatal(err)
-		}
 		in := &Event{Hash: key.HashOf("1")}
+		var d *Detector
 		b.ReportAllocs()
 		latest := time.Time{}
 		for i := 0; b.Loop(); i++ {
+			if i%len(events) == 0 { // a second pass over the same times would find everything late
+				d, latest = fresh(b, set), time.Time{}
+			}
 			e := events[i%len(events)]
 			if e.Time.After(latest) {
 				latest = e.Time
@@ -86,4 +82,17 @@ func BenchmarkEvent(b *testing.B) {
 			}
 		}
 	})
+}
+
+// fresh is a detector without a past.
+func fresh(b *testing.B, set *rule.Set) *Detector {
+	store, err := state.Open("", state.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	d, err := Open(set, store, Options{Lateness: Lateness})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return d
 }

@@ -206,6 +206,20 @@ func TestSuppressionsAndTheirDefaults(t *testing.T) {
 	}
 }
 
+// TestTheHashOfASetFollowsWhatIsFound, the version only what decides.
+func TestTheHashOfASetFollowsWhatIsFound(t *testing.T) {
+	first := compileOne(t, small("a", "A"))
+	for _, more := range []string{"level: high", "cairn: {suppress: 2h}", "cairn: {staging: true}", "cairn: {severity: {raise_when: s}}"} {
+		other := compileOne(t, small("a", "A")+more)
+		if other.Hash() == first.Hash() || other.Rules()[0].Version != first.Rules()[0].Version {
+			t.Errorf("%s: hash %s, version %s", more, other.Hash(), other.Rules()[0].Version)
+		}
+	}
+	if again := compileOne(t, "description: d\n"+small("a", "B")); again.Hash() != first.Hash() {
+		t.Error("the hash follows a title")
+	}
+}
+
 func TestModels(t *testing.T) {
 	rules, _ := loaded(t, small("a", "A")+`level: high
 cairn:

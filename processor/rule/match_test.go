@@ -2,6 +2,8 @@ package rule
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -176,6 +178,19 @@ func FuzzLoad(f *testing.F) {
 	f.Add([]byte(small("a", "A")))
 	f.Add([]byte("a: [b\n---\n- {c: *d, e: &f g}\n"))
 	f.Add([]byte(ruleText("s: {a|re: '(', b|cidr: 1, c|base64offset|contains: x}\ncondition: 1 of s* and (not s)")))
+	for _, pattern := range []string{"testdata/bad/*.yml", "testdata/examples/*.yml"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			f.Fatal(pattern, err)
+		}
+		for _, name := range files {
+			text, err := os.ReadFile(name)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(text)
+		}
+	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		set, report, err := Load(Options{}, folder("r.yml", string(text)))
 		if (set == nil) != (err != nil) || report == nil {
@@ -186,6 +201,7 @@ func FuzzLoad(f *testing.F) {
 		}
 		if set != nil {
 			set.Matcher().Match(event(t, `{"eventName":"A"}`))
+			NewLint(set).Warnings()
 		}
 	})
 }

@@ -37,6 +37,10 @@ func (l *loader) resolve() {
 
 // find looks a rule up by id, name or title.
 func (l *loader) find(d *document, ref *node) *Rule {
+	if !ref.scalar() || ref.text == "" {
+		d.fail(ref, "a reference is the id, name or title of a rule")
+		return nil
+	}
 	if r, ok := l.rules[ref.text]; ok {
 		return r
 	}

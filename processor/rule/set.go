@@ -3,6 +3,7 @@ package rule
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"slices"
 
 	"github.com/cairnstream/cairn/processor/cloudtrail"
@@ -32,7 +33,7 @@ func newSet(rules []*Rule, report *Report) *Set {
 	s.exprs, s.raise = make([]*expr, len(rules)), make([]*expr, len(rules))
 	for i, r := range rules {
 		r.place = i
-		sum.Write([]byte(r.ID + "\x00" + r.Version + "\x00" + r.Level.String() + "\n"))
+		fmt.Fprintf(sum, "%s\x00%s\x00%s\x00%s\x00%t\x00%t\x00%s\n", r.ID, r.Version, r.Level, r.Suppress, r.Staged, r.Silent, r.raiseText())
 		if r.raise != nil {
 			s.raise[i] = s.share(r.raise, slots)
 		}
@@ -93,7 +94,8 @@ func (s *Set) share(x *expr, slots map[string]int) *expr {
 // Rules are the rules of the set, by id.
 func (s *Set) Rules() []*Rule { return s.rules }
 
-// Hash identifies what the set decides: its rules, their versions and levels.
+// Hash identifies what the set finds: its rules, their versions and levels, and
+// what is held back or only tried.
 func (s *Set) Hash() string { return s.hash }
 
 // Matcher evaluates a set. It is the scratch of one goroutine.

@@ -30,3 +30,10 @@ func (r *Rule) correlationText() string {
 	}
 	return strings.Join(words, "\x01")
 }
+
+func (r *Rule) raiseText() string {
+	if r.raise == nil {
+		return ""
+	}
+	return r.raise.String()
+}
