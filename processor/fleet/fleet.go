@@ -82,7 +82,6 @@ func groups(set *rule.Set) bool {
 type Worker struct {
 	cfg     Config
 	consume *kcl.Worker
-	stream  kcl.Stream
 }
 
 // New prepares a worker.

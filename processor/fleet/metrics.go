@@ -35,9 +35,8 @@ type Metrics struct {
 
 // standing is where a shard stood at its last commit, or when it was opened.
 type standing struct {
-	at     time.Time
-	last   *manifest.Manifest // nil before the first commit of this worker
-	counts manifest.Counts
+	at   time.Time
+	last *manifest.Manifest // nil before the first commit of this worker
 }
 
 // NewMetrics returns metrics that count from zero.
