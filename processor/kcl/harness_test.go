@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -341,9 +342,27 @@ type running struct {
 	t       *testing.T
 	kinesis calls
 	dynamo  calls
+	errors  atomic.Int32 // lines in the log
 	stop    context.CancelFunc
 	done    chan struct{}
 	err     error
+}
+
+// counted counts the errors in a log.
+type counted struct {
+	slog.Handler
+	errors *atomic.Int32
+}
+
+func (c counted) Handle(ctx context.Context, r slog.Record) error {
+	if r.Level >= slog.LevelError {
+		c.errors.Add(1)
+	}
+	return c.Handler.Handle(ctx, r)
+}
+
+func (c counted) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return counted{c.Handler.WithAttrs(attrs), c.errors}
 }
 
 // leaseTime is a lease in these tests.
@@ -365,7 +384,7 @@ func (s *testStream) prepare(name string, more ...func(*Config)) *running {
 		Kinesis:  kinesis.New(s.client.Options(), func(o *kinesis.Options) { o.APIOptions = append(slices.Clone(o.APIOptions), r.kinesis.attach) }),
 		DynamoDB: dynamodb.New(dynamo(s.t).Options(), func(o *dynamodb.Options) { o.APIOptions = append(slices.Clone(o.APIOptions), r.dynamo.attach) }),
 		Open:     s.ledger.open(name), Position: s.ledger.position,
-		Log: slog.New(slog.NewTextHandler(s.t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo})).With("worker", name),
+		Log: slog.New(counted{slog.NewTextHandler(s.t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}), &r.errors}).With("worker", name),
 	}
 	for _, change := range more {
 		change(&cfg)

@@ -111,7 +111,7 @@ func (l *Leases) fail(h *lease, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if h.failed == nil {
-		h.failed = err
+		h.failed = fmt.Errorf("%w: %w", errFailed, err)
 	}
 }
 

@@ -59,6 +59,7 @@ var (
 	errReleased = errors.New("the lease was released")
 	errClosing  = errors.New("the worker takes no more shards")
 	errWanted   = errors.New("another worker wants the shard")
+	errFailed   = errors.New("the shard failed")
 )
 
 // NewLeases returns the leases of a worker that has none yet.

@@ -33,7 +33,7 @@ func (l libraryLog) Errorf(format string, args ...any) {
 }
 
 func expected(err error) bool {
-	for _, known := range []error{errWanted, errReleased, errClosing, ErrLeaseLost} {
+	for _, known := range []error{errWanted, errReleased, errClosing, errFailed, ErrLeaseLost} {
 		if errors.Is(err, known) {
 			return true
 		}

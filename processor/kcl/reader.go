@@ -138,7 +138,8 @@ func (r *reader) getRecords(ctx context.Context, p *kinesis.GetRecordsInput, nex
 	iterator := aws.ToString(p.ShardIterator)
 	at, known := r.lookUp(iterator)
 	if !known {
-		return out, md, fmt.Errorf("read with an iterator that nobody asked for")
+		// Iterators go with the lease. The library reads on until it looks at that.
+		return out, md, fmt.Errorf("read with an iterator that is not known: %w", errReleased)
 	}
 	admitted, err := r.admit(at.shard)
 	if err != nil {

@@ -47,6 +47,11 @@ func TestSecondWorkerGetsItsShare(t *testing.T) {
 	s.all()
 	three.halt()
 	s.closedOnce()
+	for _, r := range []*running{one, two, three} {
+		if n := r.errors.Load(); n != 0 {
+			t.Errorf("worker %s logged %d errors although all went well", r.cfg.Worker, n)
+		}
+	}
 }
 
 // closedOnce checks that each opening of a shard was followed by one closing.
@@ -331,8 +336,8 @@ func TestFailedShardSkipsNothing(t *testing.T) {
 	s.put -= 50
 	s.puts(50)
 	s.all()
-	if n := value(t, one.cfg.Metrics.shardFailures); n < 1 {
-		t.Errorf("%v failures counted", n)
+	if n, lines := value(t, one.cfg.Metrics.shardFailures), one.errors.Load(); n < 1 || lines > int32(n) {
+		t.Errorf("%v failures counted, %d errors in the log; want one for each", n, lines)
 	}
 	if n := len(s.ledger.entries("open")); n < 2 {
 		t.Errorf("opened %d times", n)
