@@ -2,7 +2,6 @@ package alert
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -104,7 +103,7 @@ func TestDigestOnTheBus(t *testing.T) {
 // TestKnownIsBounded: a sender that runs for months remembers the newest alone.
 func TestKnownIsBounded(t *testing.T) {
 	s := load(t, "- {name: a, file: x}", nil).All()[0]
-	q := newQueue(s, nil, NewMetrics(), slog.New(slog.NewTextHandler(io.Discard, nil)))
+	q := newQueue(s, nil, NewMetrics(), slog.New(slog.DiscardHandler))
 	for i := range maxKnown + 5 {
 		it := &item{alert: Alert{ID: fmt.Sprint(i)}, status: Status{State: Sent, At: time.Unix(int64(i), 0)}}
 		q.items = append(q.items, it)
