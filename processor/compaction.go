@@ -22,8 +22,12 @@ type compaction struct {
 
 // run merges. Doing it again writes the same bytes under the same name.
 func (c *compaction) run(ctx context.Context, s *Shard) {
-	c.made = time.Now()
-	c.result, c.err = state.Compact(ctx, s.cfg.State, c.of, expiredIDs(c.of))
+	began := time.Now()
+	result, err := state.Compact(ctx, s.cfg.State, c.of, expiredIDs(c.of))
+	if err == nil {
+		c.result, c.made = result, began
+	}
+	c.err = err
 }
 
 // ended tells that a compaction is there and can be taken in.

@@ -54,7 +54,9 @@ func inherit(m, parent *manifest.Manifest) error {
 	lower := r[0] == parent.HashRange[0] // of two children the one that gets what is outside of all ranges
 	m.Parents = append(m.Parents, manifest.Parent{Shard: parent.Shard, Ckpt: parent.Ckpt})
 	for _, ref := range parent.Segments {
-		m.Segments = append(m.Segments, clip(ref, r, lower))
+		if ref = clip(ref, r, lower); !redundant(m.Segments, ref) {
+			m.Segments = append(m.Segments, ref)
+		}
 	}
 	m.Dedup = append(m.Dedup, parent.Dedup...)
 	m.Outbox += parent.Outbox
@@ -92,6 +94,16 @@ func clip(ref manifest.Segment, r [2]string, lower bool) manifest.Segment {
 		ref.X = manifest.WholeIDs
 	}
 	return ref
+}
+
+// redundant tells that a segment would add nothing: only its event ids are
+// wanted, and a reference that is there has them. Without this the references
+// would double whenever shards are split and merged again. Which of two
+// parents says it first does not matter: ids are a set, and what one parent
+// removed of it is packed or expired.
+func redundant(have []manifest.Segment, ref manifest.Segment) bool {
+	return [2]string{ref.Lo, ref.Hi} == noHashes && ref.X == manifest.WholeIDs &&
+		slices.ContainsFunc(have, func(s manifest.Segment) bool { return s.Key == ref.Key })
 }
 
 // noHashes is a range that holds none of the 64-bit hashes of state keys: the

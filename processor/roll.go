@@ -61,9 +61,12 @@ func (r *roll) start(s *Shard) {
 
 // run encodes and stages the files. Doing it again writes the same bytes under
 // the same names.
-func (r *roll) run(ctx context.Context, s *Shard) (err error) {
-	r.staged = time.Now()
-	r.files, err = s.encode(ctx, r.batch, s.naming(r.epoch, r.ckpt, &r.extent))
+func (r *roll) run(ctx context.Context, s *Shard) error {
+	began := time.Now()
+	files, err := s.encode(ctx, r.batch, s.naming(r.epoch, r.ckpt, &r.extent))
+	if err == nil {
+		r.files, r.staged = files, began
+	}
 	return err
 }
 

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // rules name time zones, and small images have no database of them
 
 	"github.com/alecthomas/kong"
 )

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 
+	"github.com/cairnstream/cairn/export/alert"
 	"github.com/cairnstream/cairn/processor"
 	"github.com/cairnstream/cairn/processor/fleet"
 	"github.com/cairnstream/cairn/processor/resource"
@@ -107,11 +108,18 @@ func (c *runCmd) Run(e *env) error {
 	if cfg.Shard, err = c.template(e.ctx, log); err != nil {
 		return err
 	}
+	sent := alert.NewMetrics()
+	out, err := newOutbox(e.ctx, e, c.Rules, cfg.Rules.Set, sent, log)
+	if err != nil {
+		return err
+	}
+	defer out.close(context.Background())
+	out.equip(&cfg.Shard)
 	w, err := fleet.New(cfg)
 	if err != nil {
 		return err
 	}
-	closeHealth, err := c.serve(metrics, log)
+	closeHealth, err := c.serve(metrics.Handler(c.Pprof, sent), log)
 	if err != nil {
 		return err
 	}
@@ -159,7 +167,7 @@ func (c *runCmd) template(ctx context.Context, log *slog.Logger) (shard processo
 }
 
 // serve begins to answer operators.
-func (c *runCmd) serve(m *fleet.Metrics, log *slog.Logger) (stop func(), err error) {
+func (c *runCmd) serve(handler http.Handler, log *slog.Logger) (stop func(), err error) {
 	if c.Listen == "" {
 		return func() {}, nil
 	}
@@ -167,7 +175,7 @@ func (c *runCmd) serve(m *fleet.Metrics, log *slog.Logger) (stop func(), err err
 	if err != nil {
 		return nil, fmt.Errorf("listen for /livez, /readyz and /metrics: %w; choose another --listen, as each worker of a host needs", err)
 	}
-	server := &http.Server{Handler: m.Handler(c.Pprof), ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	go func() {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			log.Error("health and metrics are not served any more", "error", err)

@@ -19,11 +19,11 @@ import (
 const stuckAfter = 5 * time.Minute
 
 // Handler serves what operators look at: /livez, /readyz, /metrics and, when
-// asked for, /debug/pprof/.
-func (m *Metrics) Handler(profiles bool) http.Handler {
+// asked for, /debug/pprof/. more are the metrics of others.
+func (m *Metrics) Handler(profiles bool, more ...prometheus.Collector) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	registry.MustRegister(m.Collectors()...)
+	registry.MustRegister(append(m.Collectors(), more...)...)
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
