@@ -21,10 +21,10 @@
 // stretch of true end points. All others are decided when the close has passed
 // the end point; those that hold for want of a match, when nothing can come any
 // more that would count. Firings on arrival cannot be the same for every order
-// of the events. Take "two in ten seconds" and events at 0, 5, 8 and 12: in
-// order they are one stretch, which begins at 5; but who has seen 0, 5 and 12
-// has to report two, at 5 and at 12, because without 8 the condition is false
-// in between. So each group has two layers:
+// of the events. Take "two in ten seconds" and events at 0, 5, 9, 16 and 18: in
+// order they are one stretch, which begins at 5; but who has seen all but the
+// one at 9 has to report two, at 5 and at 18, because without it the condition
+// is false at 16. So each group has two layers:
 //
 //   - What the close has passed is settled: stretches of true end points, the
 //     finding to which each belongs, the exact number of its events, its first

@@ -240,7 +240,7 @@ func (e *Engine) Pending() int {
 	n := 0
 	for _, r := range e.rules {
 		for _, g := range r.groups {
-			if r.atClose && g.newest >= g.settled {
+			if r.atClose && e.warm(g) && g.newest >= g.settled {
 				n++
 			}
 		}

@@ -275,6 +275,11 @@ func TestOnArrival(t *testing.T) {
 			return out
 		}
 		sorted := play(t, inOrder(stream), uninterrupted, spec)
+		for _, f := range sorted {
+			if f.Merged != "" || f.Void {
+				t.Fatalf("%s: in order, a finding was retracted: %v", spec.Decides(), brief(sorted))
+			}
+		}
 		for _, ip := range []string{"0", "1"} {
 			ends := only(want[ip], func(v verdict) bool { return v.step == End })
 			if diff := cmp.Diff(lines(ends), lines(ended(got, ip))); diff != "" {

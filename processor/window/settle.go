@@ -1,6 +1,9 @@
 package window
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // calm says that no end point that is not settled is known to be true, so that
 // there is nothing to settle. A session is settled as a whole.
@@ -237,11 +240,14 @@ func (e *Engine) claim(g *group) {
 		switch {
 		case a.by != "":
 			x.held = a.id
+			if x.id == "" {
+				x.trigger, x.ctx = a.event, a.ctx
+			}
 		case x.id == "":
 			x.id, x.trigger, x.ctx = a.id, a.event, a.ctx
 		default:
-			f := g.firing(End, a.id, second(a.point))
-			f.Merged, f.Trigger, f.Context = x.id, a.event, a.ctx
+			f := g.retracted(&a)
+			f.Merged = x.id
 			e.emit(g, f)
 			if g.live.id == a.id {
 				g.live.id = x.id
@@ -249,6 +255,13 @@ func (e *Engine) claim(g *group) {
 		}
 		return true
 	})
+}
+
+// retracted is the end of what was announced, and is no finding of its own.
+func (g *group) retracted(a *announcement) Firing {
+	f := g.firing(End, a.id, second(a.point))
+	f.From, f.To, f.Trigger, f.Context = second(a.point), g.rule.lastSecond(a.point), a.event, a.ctx
+	return f
 }
 
 // finish ends the finding of a run. If all that was announced of it had been
@@ -260,7 +273,7 @@ func (e *Engine) finish(g *group, at int64) {
 	f.From, f.To, f.Value, f.Count = second(x.from), r.lastSecond(x.last), x.peak, x.total
 	f.First, f.Last, f.Trigger, f.Context = x.first, x.end, x.trigger, x.ctx
 	if x.id == "" && !r.atClose && (!r.custom || x.held == "") {
-		f.Trigger = x.first[0]
+		f.Trigger = cmp.Or(x.trigger, x.first[0])
 		if f.ID = x.held; f.ID == "" {
 			f.ID = g.findingID(x.anchor, f.Trigger)
 		}
@@ -283,8 +296,8 @@ func (e *Engine) void(g *group) {
 	g.announced = slices.DeleteFunc(g.announced, func(a announcement) bool {
 		gone := a.point < g.settled
 		if gone && a.by == "" {
-			f := g.firing(End, a.id, second(a.point))
-			f.Void, f.Trigger, f.Context = true, a.event, a.ctx
+			f := g.retracted(&a)
+			f.Void = true
 			e.emit(g, f)
 		}
 		return gone

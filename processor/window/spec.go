@@ -16,7 +16,7 @@ type Type uint8
 const (
 	EventCount      Type = iota // the number of matches
 	ValueCount                  // the number of different values of a field
-	ValueSum                    // the sum of a number
+	ValueSum                    // the sum of a number; on arrival a negative one is not counted
 	ValueAvg                    // the mean of a number
 	ValuePercentile             // a percentile of a number, to 1 %
 	Temporal                    // all rules matched in one window, or as the condition has it
