@@ -60,8 +60,8 @@ type Config struct {
 	// Committed, if set, is told of each commit, on the goroutine that made it.
 	Committed func(Commit)
 
-	Outbox Outbox                           // delivers alerts; nil: none are made
-	Alerts func(*export.FindingRow) []Alert // what a finding has to be sent; nil: nothing
+	Outbox Outbox                                            // delivers alerts; nil: none are made
+	Alerts func(*detect.Finding, *export.FindingRow) []Alert // what a finding has to be sent; nil: nothing
 }
 
 // Commit is what is told of a commit.

@@ -92,7 +92,7 @@ func (s *Shard) found(f *detect.Finding, hash key.Hash, day string) error {
 		return nil
 	}
 	s.counts.Alerts++
-	return s.raise(&row, hash)
+	return s.raise(f, &row, hash)
 }
 
 // touched are the resources that an event changed, as rules see them.

@@ -9,6 +9,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/cairnstream/cairn/export"
+	"github.com/cairnstream/cairn/processor/detect"
 	"github.com/cairnstream/cairn/state/key"
 )
 
@@ -43,11 +44,11 @@ type outbox struct {
 
 // raise puts the alerts of a finding into the state. They are sent when it is
 // committed, not before.
-func (s *Shard) raise(row *export.FindingRow, hash key.Hash) error {
+func (s *Shard) raise(f *detect.Finding, row *export.FindingRow, hash key.Hash) error {
 	if s.cfg.Outbox == nil || s.cfg.Alerts == nil {
 		return nil
 	}
-	for _, a := range s.cfg.Alerts(row) {
+	for _, a := range s.cfg.Alerts(f, row) {
 		data, err := json.Marshal(a, json.Deterministic(true))
 		if err != nil {
 			return fmt.Errorf("alert %s: %w", a.ID, err)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cairnstream/cairn/export"
 	"github.com/cairnstream/cairn/processor"
+	"github.com/cairnstream/cairn/processor/detect"
 	"github.com/cairnstream/cairn/processor/processortest"
 	"github.com/cairnstream/cairn/state/manifest"
 )
@@ -39,7 +40,7 @@ func (o *outbox) Send(_ string, alerts []processor.Alert, done func(id string)) 
 
 // alerts are those of a finding. The body says what must be committed before it
 // may be sent.
-func alerts(r *export.FindingRow) []processor.Alert {
+func alerts(_ *detect.Finding, r *export.FindingRow) []processor.Alert {
 	return []processor.Alert{{ID: alertID(r.FindingID), Sink: "test", Finding: r.FindingID, Time: r.EventTS, Body: fmt.Append(nil, r.Shard, " ", r.Sequence)}}
 }
 

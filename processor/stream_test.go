@@ -17,6 +17,7 @@ import (
 	"github.com/cairnstream/cairn/export"
 	"github.com/cairnstream/cairn/processor"
 	"github.com/cairnstream/cairn/processor/cloudtrail"
+	"github.com/cairnstream/cairn/processor/detect"
 	"github.com/cairnstream/cairn/processor/processortest"
 	"github.com/cairnstream/cairn/processor/resource"
 	"github.com/cairnstream/cairn/processor/rule"
@@ -111,7 +112,7 @@ func (f *fleet) config(sh processortest.Shard) processor.Config {
 			return nil
 		},
 		Outbox: f.sink,
-		Alerts: func(r *export.FindingRow) []processor.Alert {
+		Alerts: func(_ *detect.Finding, r *export.FindingRow) []processor.Alert {
 			return []processor.Alert{{ID: r.FindingID + "/start", Sink: "test", Finding: r.FindingID, Time: r.EventTS, Body: []byte(r.Summary)}}
 		},
 	}

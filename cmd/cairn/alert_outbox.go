@@ -9,6 +9,7 @@ import (
 	"github.com/cairnstream/cairn/export"
 	"github.com/cairnstream/cairn/export/alert"
 	"github.com/cairnstream/cairn/processor"
+	"github.com/cairnstream/cairn/processor/detect"
 	"github.com/cairnstream/cairn/processor/rule"
 )
 
@@ -52,8 +53,8 @@ func (o *outbox) equip(cfg *processor.Config) {
 	}
 }
 
-func (o *outbox) alerts(row *export.FindingRow) []processor.Alert {
-	list := o.router.Alerts(row)
+func (o *outbox) alerts(f *detect.Finding, row *export.FindingRow) []processor.Alert {
+	list := o.router.AlertsAbout(row, alert.About{Event: f.Name, Service: f.Source, Error: f.Error, Address: f.Address, UserAgent: f.UserAgent})
 	out := make([]processor.Alert, len(list))
 	for i, a := range list {
 		out[i] = processor.Alert(a)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/cairnstream/cairn/export/alert"
 	"github.com/cairnstream/cairn/processor"
+	"github.com/cairnstream/cairn/processor/detect"
 	"github.com/cairnstream/cairn/processor/rule"
 )
 
@@ -57,7 +58,7 @@ func TestOutbox(t *testing.T) {
 	o.equip(&cfg)
 	row := alert.ExampleRow(time.Date(2026, 3, 1, 14, 0, 0, 0, time.UTC))
 	row.RuleID = "11111111-1111-4111-8111-111111111111"
-	alerts := cfg.Alerts(&row)
+	alerts := cfg.Alerts(&detect.Finding{}, &row)
 	if len(alerts) != 1 {
 		t.Fatalf("%d alerts", len(alerts))
 	}
