@@ -1,0 +1,285 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cairnstream/cairn/export"
+)
+
+// print tells a person all of it, the most urgent first.
+func (d *dossier) print(w io.Writer, colour bool) {
+	r := d.now()
+	level := strings.ToUpper(d.severity())
+	if colour {
+		level = severity(d.severity())
+	}
+	_, _ = fmt.Fprintf(w, "%s  %s\n\n", level, d.told())
+	p := sheet{w}
+	d.printWhat(p)
+	p.line("why", d.why())
+	for _, text := range d.evidence() {
+		p.line("", text)
+	}
+	if note := d.note(); note != "" {
+		p.line("note", d.noteInFull(note))
+	}
+	p.pairs("group", r.GroupKey)
+	p.pairs("fields", d.plainFields())
+	p.list("resources", r.ResourceKeys)
+	d.printLife(p)
+	d.printHeldBack(p)
+	d.printRule(p)
+	d.printEvents(w)
+}
+
+// sheet prints lines of a name and a text; further lines of the same name have
+// none.
+type sheet struct{ w io.Writer }
+
+func (p sheet) line(name, text string) {
+	if text != "" {
+		_, _ = fmt.Fprintf(p.w, "%-12s %s\n", name, text)
+	}
+}
+
+func (p sheet) list(name string, list []string) {
+	for _, text := range list {
+		p.line(name, text)
+		name = ""
+	}
+}
+
+func (p sheet) pairs(name string, m map[string]string) {
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		p.line(name, k+" = "+m[k])
+		name = ""
+	}
+}
+
+// printWhat prints who did what, when and where.
+func (d *dossier) printWhat(p sheet) {
+	r := d.steps[0]
+	of := func(get func(*export.EventRow) *string) string { return d.tallied(get) }
+	who := value(r.ActorRoot)
+	if role := value(r.ActorRole); role != "" && role != who {
+		who += " as " + role
+	}
+	if session := value(r.ActorSession); session != "" {
+		who += ", session " + session
+	}
+	p.line("who", who)
+	p.line("", prefixed("key ", of(accessKey)))
+	p.line("what", of(func(e *export.EventRow) *string { return e.EventName }))
+	p.line("", prefixed("failed: ", of(func(e *export.EventRow) *string { return e.ErrorCode })))
+	p.line("when", d.when())
+	where := "account " + value(r.AccountID)
+	if alias := value(r.AccountAlias); alias != "" {
+		where += " (" + alias + ")"
+	}
+	p.line("where", where+prefixed(", ", value(r.Region)))
+	p.line("", prefixed("from ", of(func(e *export.EventRow) *string { return e.SourceIPAddress })))
+	p.line("", prefixed("with ", of(func(e *export.EventRow) *string { return e.UserAgent })))
+}
+
+func accessKey(e *export.EventRow) *string {
+	if e.UserIdentity == nil {
+		return nil
+	}
+	return e.UserIdentity.AccessKeyID
+}
+
+func prefixed(prefix, text string) string {
+	if text == "" {
+		return ""
+	}
+	return prefix + text
+}
+
+// tallied are the different values of the finding's events, the most frequent
+// first, with how often each stands.
+func (d *dossier) tallied(get func(*export.EventRow) *string) string {
+	counts := map[string]int{}
+	for _, e := range d.events {
+		if r := d.steps[0]; r.RuleKind == "resource" && e.EventID != r.TriggerEventID {
+			continue // of who put it right
+		}
+		if v := value(get(e)); v != "" {
+			counts[v]++
+		}
+	}
+	names := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
+		if counts[a] != counts[b] {
+			return counts[b] - counts[a]
+		}
+		return strings.Compare(a, b)
+	})
+	const most = 5
+	var parts []string
+	for i, name := range names {
+		if i == most {
+			parts = append(parts, fmt.Sprintf("and %d more", len(names)-most))
+			break
+		}
+		if counts[name] > 1 {
+			name += fmt.Sprintf(" ×%d", counts[name])
+		}
+		parts = append(parts, name)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// when is the time of the window, or of the event, and how long it took to get
+// here.
+func (d *dossier) when() string {
+	r := d.steps[0]
+	text := stamp(&r.EventTS) + " UTC"
+	switch {
+	case r.WindowStartTS == nil || r.WindowEndTS == nil:
+	case *r.WindowStartTS == *r.WindowEndTS:
+		text = stamp(r.WindowStartTS) + " UTC, decided " + stamp(&r.EventTS)
+	default:
+		text = stamp(r.WindowStartTS) + " to " + time.UnixMilli(*r.WindowEndTS).UTC().Format(time.TimeOnly) + " UTC"
+	}
+	if lag := time.Duration(r.ArrivalTS-r.EventTS) * time.Millisecond; lag > 0 {
+		text += ", here " + duration(lag.Round(time.Second)) + " later"
+	}
+	return text
+}
+
+func (d *dossier) noteInFull(note string) string {
+	r := d.now()
+	switch {
+	case r.SuppressedBy != nil:
+		return "held back: finding " + shortID(*r.SuppressedBy) + " is about the same"
+	case r.Staged:
+		return "the rule is on trial: nothing was sent"
+	}
+	return note
+}
+
+// printLife prints the steps, when there is more than one.
+func (d *dossier) printLife(p sheet) {
+	if len(d.steps) < 2 {
+		return
+	}
+	name := "life"
+	for _, r := range d.steps {
+		text := fmt.Sprintf("%s %-6s %s", stamp(&r.EventTS), value(r.StateReason), r.Severity)
+		if r.Observed != nil {
+			text += ", " + amount(*r.Observed)
+		}
+		text += ", " + plural(r.EventCount, "event")
+		if r.State == "resolved" {
+			text += ", resolved"
+		}
+		if reason := r.Fields["reason"]; reason != "" {
+			text += " (" + strings.ReplaceAll(reason, "_", " ") + ")"
+		}
+		p.line(name, text)
+		name = ""
+	}
+}
+
+func (d *dossier) printHeldBack(p sheet) {
+	n := len(d.standsFor)
+	if n == 0 {
+		return
+	}
+	last := d.standsFor[n-1].now()
+	p.line("stands for", plural(int64(n), "more finding")+" held back, the last of "+stamp(&last.EventTS)+" ("+shortID(last.FindingID)+")")
+}
+
+// printRule prints what the rule has to say.
+func (d *dossier) printRule(p sheet) {
+	r := d.now()
+	p.line("rule", fmt.Sprintf("%s (%s, %s, version %s)", r.RuleTitle, r.RuleKind, r.RuleID, r.RuleVersion))
+	p.line("tags", strings.Join(r.Tags, ", "))
+	if d.rule == nil {
+		p.line("", "not among the rules at hand: --rules names its folder")
+		return
+	}
+	if !d.same() {
+		p.line("", "it has changed since: it is version "+d.rule.Version+" now")
+	}
+	p.line("", d.rule.Origin.String())
+	p.list("about", wrap(d.rule.Description, 100))
+	p.line("runbook", d.rule.Runbook)
+	p.list("references", d.rule.References)
+	p.list("may be", d.rule.FalsePositives)
+	p.line("author", d.rule.Author+prefixed(", licence ", d.rule.License))
+}
+
+// wrap breaks a text into lines between words.
+func wrap(text string, columns int) (lines []string) {
+	line := ""
+	for _, word := range strings.Fields(text) {
+		if line != "" && len(line)+1+len(word) > columns {
+			lines = append(lines, line)
+			line = ""
+		}
+		line = strings.TrimSpace(line + " " + word)
+	}
+	if line != "" {
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// shownEvents is how many of a finding's events a person reads.
+const shownEvents = 20
+
+func (d *dossier) printEvents(w io.Writer) {
+	r := d.steps[0]
+	_, _ = fmt.Fprintf(w, "\nEVENTS  %s", plural(d.now().EventCount, "event"))
+	shown := d.events
+	if len(shown) > shownEvents {
+		shown = shown[len(shown)-shownEvents:]
+	}
+	switch n := len(shown); {
+	case n < len(d.events):
+		_, _ = fmt.Fprintf(w, ", the newest %d", n)
+	case int64(n) < d.now().EventCount:
+		_, _ = fmt.Fprintf(w, ", %d of them known by id", n)
+	}
+	_, _ = fmt.Fprintln(w, "; * is the one that completed it")
+	t := &table{head: []string{"TIME", "EVENT", "ACTOR", "ADDRESS", "ERROR", "ID"}}
+	for _, e := range shown {
+		id := e.EventID
+		if id == r.TriggerEventID {
+			id += " *"
+		}
+		t.add(stamp(&e.EventTS), value(e.EventName), short(value(e.ActorRoot)), value(e.SourceIPAddress), value(e.ErrorCode), id)
+	}
+	t.print(w)
+	if len(d.missing) > 0 {
+		_, _ = fmt.Fprintf(w, "not in the lake, or not yet: %s\n", strings.Join(d.missing[:min(len(d.missing), 5)], ", ")+more(len(d.missing)-5))
+	}
+}
+
+func more(n int) string {
+	if n <= 0 {
+		return ""
+	}
+	return fmt.Sprintf(" and %d more", n)
+}
+
+// printNext names commands that lead on.
+func (d *dossier) printNext(w io.Writer, flags string) {
+	r := d.steps[0]
+	_, _ = fmt.Fprintln(w, "\nNext")
+	if actor := value(r.ActorRoot); actor != "" {
+		day := d.began().UTC()
+		_, _ = fmt.Fprintf(w, "  cairn findings --actor '%s' --since %s%s\n", actor, day.AddDate(0, 0, -1).Format(time.DateOnly), flags)
+	}
+	for _, key := range r.ResourceKeys[:min(len(r.ResourceKeys), 3)] {
+		_, _ = fmt.Fprintf(w, "  cairn resources history '%s'%s\n", key, flags)
+	}
+	if d.chart != nil {
+		_, _ = fmt.Fprintf(w, "  cairn findings show %s --svg finding.svg%s\n", shortID(r.FindingID), flags)
+	}
+}
