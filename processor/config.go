@@ -31,7 +31,11 @@ type Config struct {
 	Local       string // folder of the local cache; "": in memory
 	Rules       *rule.Set
 	Catalogue   *resource.Catalogue
-	Past        detect.Past // history for rules that ask whether something is new; nil: none
+	// History is where rules that ask whether something is new look for what
+	// was before them; nil: they learn from here on. Past, if set, answers
+	// instead.
+	History *LakePast
+	Past    detect.Past
 
 	Lateness      time.Duration // of the watermark behind arrival
 	SnapshotEvery time.Duration // distance of inventory snapshots, at least an hour; 0: only at the end

@@ -14,7 +14,11 @@ import (
 // openDetection prepares the rules with the state that the shard has, as of a
 // watermark.
 func (s *Shard) openDetection(watermark time.Time) (err error) {
-	s.detector, err = detect.Open(s.cfg.Rules, s.store, detect.Options{Lateness: s.cfg.Lateness, Watermark: watermark, Past: s.cfg.Past})
+	past := s.cfg.Past
+	if past == nil && s.cfg.History != nil {
+		past = s.cfg.History.For(s.background, s.cfg.Rules, func() time.Time { return s.watermark })
+	}
+	s.detector, err = detect.Open(s.cfg.Rules, s.store, detect.Options{Lateness: s.cfg.Lateness, Watermark: watermark, Past: past})
 	return err
 }
 
@@ -37,7 +41,10 @@ func (s *Shard) detect(e *cloudtrail.Event, p *place, changed []changed) ([]stri
 	in := detect.Event{Input: rule.Input{Event: e, Actor: p.actor}, Hash: p.item.Key, Whole: !s.inventory.own.Contains(p.item.Key),
 		Arrival: p.item.Arrival, Sequence: p.item.Sequence}
 	var failed error
-	if len(changed) > 0 {
+	for i := range changed {
+		in.Resources = append(in.Resources, changed[i].Key.String())
+	}
+	if len(changed) > 0 && s.detector.WantsResources() {
 		in.Touched = func() (touched []detect.Touched) {
 			touched, failed = s.touched(changed, e.Time)
 			return touched
@@ -55,7 +62,10 @@ func (s *Shard) detect(e *cloudtrail.Event, p *place, changed []changed) ([]stri
 		if err := s.found(&found[i], p.item.Key, p.day); err != nil {
 			return nil, err
 		}
-		ids = append(ids, found[i].ID)
+		// What else an event brings about goes on, or ends, what others began.
+		if found[i].Step == detect.Start && found[i].EventID == e.ID {
+			ids = append(ids, found[i].ID)
+		}
 	}
 	return ids, nil
 }
@@ -93,6 +103,26 @@ func (s *Shard) found(f *detect.Finding, hash key.Hash, day string) error {
 	}
 	s.counts.Alerts++
 	return s.raise(f, &row, hash)
+}
+
+// judgeSnapshot holds one resource of a snapshot against the rules that ask for
+// it.
+func (s *Shard) judgeSnapshot(at time.Time, parts key.Parts, view *resource.View) error {
+	found, err := s.detector.Snapshot(&detect.Snapshot{At: at, Hash: parts.Hash, Whole: parts.Space == key.SpaceWhole, Key: view.Key.String(),
+		AccountID: view.Key.Account, Region: view.Key.Region, State: detect.Fields(view, nil, at), Position: s.position})
+	if err != nil {
+		return err
+	}
+	for i := range found {
+		f := &found[i]
+		if f.Arrival.IsZero() {
+			f.Arrival = s.arrival
+		}
+		if err := s.found(f, parts.Hash, day(f.Time, f.Arrival)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // touched are the resources that an event changed, as rules see them.

@@ -272,7 +272,10 @@ func (s *Shard) snapshotRecord(parts key.Parts, value []byte, at time.Time, of *
 	}
 	view := s.cfg.Catalogue.View(k, record, at)
 	row := ResourceRow(&view, at, s.watermark, s.cfg.Shard)
-	return false, s.rows.AddResource(snapshotName(at), &row)
+	if err := s.rows.AddResource(snapshotName(at), &row); err != nil || !s.detector.WantsSnapshots() {
+		return false, err
+	}
+	return false, s.judgeSnapshot(at, parts, &view)
 }
 
 // Resources counts the resources that are not deleted.

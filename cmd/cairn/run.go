@@ -159,6 +159,7 @@ func (c *runCmd) template(ctx context.Context, log *slog.Logger) (shard processo
 	if c.Local != "" {
 		shard.Local = c.Local
 	}
+	shard.History = processor.NewLakePast(shard.Lake)
 	shard.Lateness, shard.SnapshotEvery, shard.KeepTombstones = c.Lateness, c.SnapshotEvery, c.KeepTombstones
 	shard.CommitRecords, shard.CommitBytes, shard.CommitEvery = 500_000, 32<<20, c.CommitEvery
 	shard.Roll = processor.Roll{Age: c.RollAge, Bytes: c.RollSize << 20, ReportAge: 3 * c.RollAge, Days: 4}

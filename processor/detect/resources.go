@@ -25,16 +25,11 @@ type open struct {
 	Level   rule.Level `json:"level"`
 }
 
-// openFinding is the type of the rows of open findings: partition key, and the
-// key of the resource. It is no type of package key, because nobody else reads
-// them.
-const openFinding byte = 'F'
-
 func (d *Detector) openKey(resource string) []byte {
 	if d.event.Whole {
-		return key.Whole(openFinding, []byte(resource))
+		return key.Whole(key.Finding, []byte(resource))
 	}
-	return key.Keyed(d.event.Hash, openFinding, []byte(resource))
+	return key.Keyed(d.event.Hash, key.Finding, []byte(resource))
 }
 
 func (d *Detector) openFindings(resource string) (list []open, err error) {

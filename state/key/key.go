@@ -40,6 +40,7 @@ const (
 	Baseline  byte = 'B' // learned threshold or first-seen: rule, state hash of the rule, group key
 	Identity  byte = 'C' // identity entry: who a credential or a session is
 	Dedup     byte = 'D' // event id, in SpaceWhole only
+	Finding   byte = 'F' // findings about a resource that are not resolved
 	Inventory byte = 'I' // resource
 	Name      byte = 'N' // resource name to id
 	Outbox    byte = 'O' // alert not yet sent
