@@ -29,6 +29,7 @@ import (
 //	go test ./processor -run TestSimulation                        1,000 seeds, 60 with -short
 //	go test ./processor -run TestSimulation -sim.seeds=10000       more of them
 //	go test ./processor -run TestSimulation -sim.seed=17           one, with its trace
+//	go test ./processor -run TestSimulation -sim.badger -sim.seeds=500     with local caches on disk, power losses included
 //	CAIRN_SIM_SEEDS=1000000 go test ./processor -run TestSimulation -timeout 0
 var (
 	simSeeds       = flag.Int("sim.seeds", envInt("CAIRN_SIM_SEEDS"), "number of seeds of the simulation; 0: 1,000, with -short 60")
