@@ -83,9 +83,11 @@ func (c *commit) takeInCompaction() {
 }
 
 // compact merges segments inside of a commit, where there is no clock: the
-// segments of a replay repeat.
+// segments of a replay repeat. So does the last commit of a shard that ended,
+// which may have lived too short for a merge beside its commits: else shards
+// that are split and merged again and again would hand down ever longer lists.
 func (c *commit) compact(ctx context.Context) error {
-	if !c.shard.cfg.Roll.everyCommit() {
+	if !c.shard.cfg.Roll.everyCommit() && !c.closed {
 		return nil
 	}
 	for {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/cairnstream/cairn/state"
 	"github.com/cairnstream/cairn/state/manifest"
 )
 
@@ -63,8 +64,8 @@ func (s *Shard) End(ctx context.Context, now time.Time) error {
 	if err := s.settle(); err != nil {
 		return err
 	}
-	if !s.handle.Current().Closed {
-		if !s.clean() {
+	if m := s.handle.Current(); !m.Closed {
+		if !s.clean() || state.CompactionDue(m) {
 			s.ending = true
 			if err := s.begin(ctx, true); err != nil {
 				return err

@@ -65,11 +65,11 @@ func CompactionDue(m *manifest.Manifest) bool {
 // plan finds what to compact: the segments from from up to but without to.
 func plan(refs []manifest.Segment) (kind segment.Kind, from, to int) {
 	var base, merged int64
-	mergedCount, deltas := 0, 0
+	bases, mergedCount, deltas := 0, 0, 0
 	for _, s := range refs {
 		switch s.Kind {
 		case segment.Base.String():
-			base += s.Bytes
+			bases, base = bases+1, base+s.Bytes
 		case segment.Merged.String():
 			mergedCount, merged = mergedCount+1, merged+s.Bytes
 		default:
@@ -82,7 +82,7 @@ func plan(refs []manifest.Segment) (kind segment.Kind, from, to int) {
 	if from = firstDelta(refs); len(refs)-from >= fanIn {
 		return segment.Merged, from, from + fanIn
 	}
-	if deltas >= 2*fanIn { // deltas of several parents, before their segments
+	if deltas >= 2*fanIn || bases >= fanIn { // of several parents, before the shard's own
 		return segment.Base, 0, len(refs)
 	}
 	return 0, 0, 0
