@@ -130,7 +130,7 @@ func (c *findingsListCmd) print(e *env, lives []life) {
 	for _, l := range shown {
 		r := l.steps[0]
 		t.add(shortID(r.FindingID), stamp(&r.EventTS), l.severity(), r.RuleTitle, value(r.AccountID), short(value(r.ActorRoot)), l.note(),
-			strings.TrimPrefix(l.told(), r.RuleTitle+": "))
+			strings.TrimPrefix(l.telling().Summary, r.RuleTitle+": "))
 	}
 	t.print(e.out)
 	if len(lives) == 0 {
@@ -179,14 +179,15 @@ func (l *life) note() string {
 	return ""
 }
 
-// told is the newest step that says what happens, and not only that it is over.
-func (l *life) told() string {
+// telling is the newest step that says what happens, and not only that it is
+// over.
+func (l *life) telling() *export.FindingRow {
 	for i := len(l.steps) - 1; i > 0; i-- {
 		if value(l.steps[i].StateReason) != "end" {
-			return l.steps[i].Summary
+			return &l.steps[i]
 		}
 	}
-	return l.steps[0].Summary
+	return &l.steps[0]
 }
 
 // readLives reads all findings of a lake, in the order in which they began.

@@ -178,7 +178,7 @@ func (t *tally) caption(usual bool) []string {
 		lines = append(lines, fmt.Sprintf("in the finding's window the rule had seen %s when it spoke up; the lake has %s", amount(*f.Observed), amount(here)))
 	}
 	if usual {
-		lines = append(lines, "usual: the mean of windows in which there was something")
+		lines = append(lines, fmt.Sprintf("usual: %s, the mean of windows in which there was something; limit: the first number that is unusual", amount(*f.Expected)))
 	}
 	return lines
 }

@@ -18,7 +18,7 @@ func (d *dossier) print(w io.Writer, colour bool) {
 	if colour {
 		level = severity(d.severity())
 	}
-	_, _ = fmt.Fprintf(w, "%s  %s\n\n", level, d.told())
+	_, _ = fmt.Fprintf(w, "%s  %s\n\n", level, d.telling().Summary)
 	p := sheet{w}
 	d.printWhat(p)
 	p.line("why", d.why())
@@ -230,27 +230,38 @@ func wrap(text string, columns int) (lines []string) {
 	return lines
 }
 
-// shownEvents is how many of a finding's events a person reads.
-const shownEvents = 20
+// readEvents is how many of a finding's events a person reads.
+const readEvents = 20
+
+// shownEvents are the newest events, and the one that completed the finding.
+func (d *dossier) shownEvents() []*export.EventRow {
+	if len(d.events) <= readEvents {
+		return d.events
+	}
+	older, shown := d.events[:len(d.events)-readEvents], d.events[len(d.events)-readEvents:]
+	for _, e := range older {
+		if e.EventID == d.steps[0].TriggerEventID {
+			return append([]*export.EventRow{e}, shown...)
+		}
+	}
+	return shown
+}
 
 func (d *dossier) printEvents(w io.Writer) {
-	r := d.steps[0]
-	_, _ = fmt.Fprintf(w, "\nEVENTS  %s", plural(d.now().EventCount, "event"))
-	shown := d.events
-	if len(shown) > shownEvents {
-		shown = shown[len(shown)-shownEvents:]
-	}
-	switch n := len(shown); {
-	case n < len(d.events):
-		_, _ = fmt.Fprintf(w, ", the newest %d", n)
-	case int64(n) < d.now().EventCount:
-		_, _ = fmt.Fprintf(w, ", %d of them known by id", n)
+	total := d.now().EventCount
+	shown := d.shownEvents()
+	_, _ = fmt.Fprintf(w, "\nEVENTS  %s", plural(total, "event"))
+	switch n := int64(len(d.events)); {
+	case len(shown) < len(d.events):
+		_, _ = fmt.Fprintf(w, "; %d of the %d that are known", len(shown), n)
+	case n < total:
+		_, _ = fmt.Fprintf(w, "; %d are known", n)
 	}
 	_, _ = fmt.Fprintln(w, "; * is the one that completed it")
 	t := &table{head: []string{"TIME", "EVENT", "ACTOR", "ADDRESS", "ERROR", "ID"}}
 	for _, e := range shown {
 		id := e.EventID
-		if id == r.TriggerEventID {
+		if id == d.steps[0].TriggerEventID {
 			id += " *"
 		}
 		t.add(stamp(&e.EventTS), value(e.EventName), short(value(e.ActorRoot)), value(e.SourceIPAddress), value(e.ErrorCode), id)

@@ -12,11 +12,11 @@ import (
 
 // why is the reason of the finding in numbers.
 func (d *dossier) why() string {
-	r := d.steps[0]
+	r := d.telling()
 	f := r.Fields
 	switch r.RuleKind {
 	case "baseline":
-		text := numbers(&r)
+		text := numbers(r)
 		if ofManyWindows(f) {
 			text += ", over twelve windows"
 		}
@@ -30,7 +30,7 @@ func (d *dossier) why() string {
 		}
 		return text + prefixed("; watched since ", f["parent_since"])
 	case "correlation":
-		return numbers(&r) + prefixed(", ", plural(r.EventCount, "event"))
+		return numbers(r) + prefixed(", ", plural(r.EventCount, "event"))
 	case "resource":
 		return "the state of the resource is as the rule describes"
 	}
@@ -57,7 +57,7 @@ func numbers(r *export.FindingRow) string {
 
 // evidence is what supports the finding, a line each.
 func (d *dossier) evidence() (lines []string) {
-	r := d.steps[0]
+	r := d.telling()
 	f := r.Fields
 	if score := f["score"]; score != "" {
 		text := "score " + score
@@ -75,9 +75,7 @@ func (d *dossier) evidence() (lines []string) {
 	}
 	lines = append(lines, notEmpty(f["bucket"], prefixed("score among all of the account ", f["population_score"]),
 		prefixed("the key was active in ", f["active_windows"])+prefixed(" windows: ", f["confidence"]))...)
-	for _, name := range withPrefix(f, "attribution.") {
-		lines = append(lines, "share of "+strings.TrimPrefix(name, "attribution.")+": "+f[name])
-	}
+	lines = append(lines, attributions(f)...)
 	for _, name := range withPrefix(f, "step.") {
 		lines = append(lines, "step "+d.ruleTitle(strings.TrimPrefix(name, "step."))+": "+d.stepEvents(f[name]))
 	}
@@ -85,6 +83,24 @@ func (d *dossier) evidence() (lines []string) {
 		if f[name] != "" {
 			lines = append(lines, strings.ReplaceAll(name, "_", " ")+": "+f[name])
 		}
+	}
+	return lines
+}
+
+// attributions are what stands behind the number, as far as it was watched.
+func attributions(f map[string]string) (lines []string) {
+	for _, name := range withPrefix(f, "attribution.") {
+		text := strings.TrimPrefix(name, "attribution.")
+		for _, attribute := range []string{"userIdentity.arn", "userAgent", "errorCode", "sourceIPAddress", "awsRegion"} {
+			if v, ok := strings.CutPrefix(text, attribute+"."); ok {
+				text = attribute + " " + v
+				break
+			}
+		}
+		lines = append(lines, "behind it: "+text+", "+f[name])
+	}
+	if len(lines) > 0 && f["attributed_events"] != "" {
+		lines = append(lines, "(by the last "+f["attributed_events"]+" events of the window)")
 	}
 	return lines
 }

@@ -99,7 +99,11 @@ func (d *drawing) band() {
 	}
 	if d.Usual != nil {
 		d.line("usual", d.y(*d.Usual))
-		d.text(left+plotWidth+6, d.y(*d.Usual)+4, "small", "start", "usual "+number(*d.Usual))
+		y := d.y(*d.Usual)
+		if d.Limit != nil {
+			y = max(y, d.y(*d.Limit)+lineHeight) // the texts do not lie upon each other
+		}
+		d.text(left+plotWidth+6, y+4, "small", "start", "usual "+number(*d.Usual))
 	}
 	if d.Limit != nil {
 		d.line("limit", d.y(*d.Limit))
