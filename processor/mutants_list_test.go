@@ -55,7 +55,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "close-before-roll", file: "processor/lifecycle.go",
-		old: "if !s.clean() || state.CompactionDue(m) {\n\t\t\ts.ending = true", new: "if false && state.CompactionDue(m) {\n\t\t\ts.ending = true",
+		old: "if !s.clean() || state.CompactionDue(m) {", new: "if false && state.CompactionDue(m) {",
 	},
 	{
 		name: "clip-off-by-one", file: "state/key/range.go",
