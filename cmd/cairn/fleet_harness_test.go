@@ -55,9 +55,6 @@ type crew struct {
 	watch   *watch
 	sent    atomic.Int64 // records on the stream
 	note    []string     // figures for the table
-	// unordered: events came in another order than a replay reads them. When a
-	// window fires early depends on that; a single event's findings do not.
-	unordered bool
 }
 
 // lease is the shortest that run accepts.
@@ -321,12 +318,12 @@ func (f *crew) finish() {
 	for range 3 {
 		waits := false
 		for _, m := range f.manifests() {
-			waits = waits || len(m.RowLogs) > 0
+			waits = waits || len(m.RowLogs)+len(m.Reports) > 0
 		}
 		if !waits {
 			return
 		}
-		last := f.worker() // what a dead worker or a long roll has left
+		last := f.worker() // what a dead worker, or one that had just handed a shard over, has left
 		f.until("the rest is taken over", 30*time.Second, func() bool {
 			rows := f.leases()
 			for shard, m := range f.manifests() {

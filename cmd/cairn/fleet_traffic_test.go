@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"math/rand/v2"
 	"os"
@@ -175,9 +176,26 @@ func (f *crew) produce(records []streamRecord, takes time.Duration) (wait func()
 	return func() { <-done }
 }
 
-// shuffled is a copy in another order.
-func shuffled(records []streamRecord, seed uint64) []streamRecord {
-	out := append([]streamRecord{}, records...)
-	rand.New(rand.NewPCG(seed, 0)).Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+// repeated puts each record so many times more somewhere behind its first place.
+// The order of the first ones stays: what chains of roles and early windows say
+// depends on it.
+func repeated(records []streamRecord, times int) []streamRecord {
+	chance := rand.New(rand.NewPCG(9, 9))
+	type placed struct {
+		at float64
+		streamRecord
+	}
+	var all []placed
+	for i, r := range records {
+		all = append(all, placed{float64(i), r})
+		for range times {
+			all = append(all, placed{float64(i) + chance.Float64()*float64(len(records)-i), r})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b placed) int { return cmp.Compare(a.at, b.at) })
+	out := make([]streamRecord, len(all))
+	for i := range all {
+		out[i] = all[i].streamRecord
+	}
 	return out
 }
