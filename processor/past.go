@@ -60,8 +60,7 @@ func NewLakePast(lake blob.Store) *LakePast {
 // For is the past as the shard may see it that has these rules and this
 // watermark: until is asked each time, and events that are younger do not
 // exist. They will come, or have come, through the stream; were they taken
-// from the lake, nothing of what the stream brings would be new. Rows of up to
-// a day less than the rule's history may be missing at its far end.
+// from the lake, nothing of what the stream brings would be new.
 func (p *LakePast) For(ctx context.Context, set *rule.Set, until func() time.Time) detect.Past {
 	return func(r *rule.Rule, account string) (iter.Seq2[baseline.Past, error], baseline.Mark, error) {
 		limit := until()
@@ -81,6 +80,10 @@ func (p *LakePast) For(ctx context.Context, set *rule.Set, until func() time.Tim
 	}
 }
 
+// behind is how far another shard may be behind the one that asks first, and
+// still have all of a rule's history.
+const behind = 24 * time.Hour
+
 // ask is what a rule would have seen, by account. It reads the lake unless
 // that was done.
 func (p *LakePast) ask(ctx context.Context, set *rule.Set, r *rule.Rule, limit time.Time) (map[string]*accountPast, error) {
@@ -98,8 +101,7 @@ func (p *LakePast) ask(ctx context.Context, set *rule.Set, r *rule.Rule, limit t
 			history = max(history, other.FirstSeen.History)
 		}
 	}
-	// Another shard may be somewhat behind the one that asks first.
-	if err := s.read(ctx, p.lake, limit.Add(-history-24*time.Hour)); err != nil {
+	if err := s.read(ctx, p.lake, limit.Add(-history-behind)); err != nil {
 		return nil, fmt.Errorf("read the past from the lake in %s: %w", p.lake.URL(), err)
 	}
 	maps.Copy(p.known, s.found)
@@ -182,7 +184,7 @@ func (s *scan) event(row *export.EventRow) error {
 	}
 	for _, r := range s.matcher.Judge(in) {
 		accounts := s.found[taught{r.ID, r.Version}]
-		if accounts == nil || r.FirstSeen == nil {
+		if accounts == nil || r.FirstSeen == nil || row.EventTS < s.limit-(r.FirstSeen.History+behind).Milliseconds() {
 			continue
 		}
 		if key, ok := values(r, in); ok {

@@ -74,6 +74,27 @@ func (f *fleet) news() (out []string) {
 	return out
 }
 
+// TestAnOldValueIsForgotten: what was seen before the history of a rule is no
+// past, even if it is seen again behind the watermark.
+func TestAnOldValueIsForgotten(t *testing.T) {
+	f := newFleet(t, 1)
+	f.start(started, "ann", "eu-north-1")
+	f.start(started.AddDate(0, 0, 20), "ann", "eu-west-1")
+	f.start(started.AddDate(0, 0, 45), "ann", "eu-north-1")
+	f.release()
+	f.use(newRegion)
+	until := started.AddDate(0, 0, 40)
+	seen, _, err := processor.NewLakePast(f.lake).For(f.ctx, f.rules, func() time.Time { return until })(f.rules.Rules()[0], pastAccount)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for p := range seen {
+		if p.Key[1] != "eu-west-1" {
+			t.Errorf("%v at %v: want only what was seen twenty days before", p.Key, p.Time)
+		}
+	}
+}
+
 // aMonth is a lake with thirty days of ann, who starts an instance each day,
 // in another region every tenth; and one of bob, long ago.
 func aMonth(t *testing.T) *fleet {
