@@ -142,6 +142,7 @@ func (c *runCmd) connect(ctx context.Context, cfg *fleet.Config) error {
 
 // template is what all shards have in common.
 func (c *runCmd) template(ctx context.Context, log *slog.Logger) (shard processor.Config, err error) {
+	thrift()
 	more, err := folders(c.Catalogue)
 	if err != nil {
 		return shard, err
