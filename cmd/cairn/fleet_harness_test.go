@@ -96,7 +96,6 @@ type member struct {
 	f      *crew
 	number int
 	log    string // file of its standard error
-	ready  string // address of its metrics, once known
 	mu     sync.Mutex
 	read   int64 // records that it has read from the stream, at the last look
 }
@@ -354,8 +353,8 @@ func (f *crew) explain() {
 	}
 }
 
-// warnings counts the lines of the logs that are errors, by their messages.
-func (f *crew) warnings() map[string]int {
+// errors counts the lines of the logs that tell of errors, by their messages.
+func (f *crew) errors() map[string]int {
 	out := map[string]int{}
 	message := regexp.MustCompile(`level=ERROR msg=("[^"]*"|\S+)`)
 	for _, m := range f.workers {
