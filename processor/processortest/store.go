@@ -195,19 +195,24 @@ func (v *view) Open(ctx context.Context, key string) (io.ReadCloser, error) {
 
 // Put implements blob.Store.
 func (v *view) Put(ctx context.Context, key string, data []byte) (etag string, err error) {
-	data = slices.Clone(data)
-	err = v.pass(ctx, "put", key, true, func() (err error) { etag, err = v.store.put(v.worker, key, data, always); return err })
-	return etag, err
+	return v.put(ctx, "put", key, data, always)
 }
 
 // PutIf implements blob.Store.
 func (v *view) PutIf(ctx context.Context, key string, data []byte, etag string) (newETag string, err error) {
+	return v.put(ctx, "putif", key, data, matches(etag))
+}
+
+// put writes an object. A write that arrives late ends when nobody listens to
+// it any more, so what it returns is looked at only after a success.
+func (v *view) put(ctx context.Context, op, key string, data []byte, allow func(object, bool) error) (string, error) {
 	data = slices.Clone(data)
-	err = v.pass(ctx, "putif", key, true, func() (err error) { newETag, err = v.store.put(v.worker, key, data, matches(etag)); return err })
+	var written string
+	err := v.pass(ctx, op, key, true, func() (err error) { written, err = v.store.put(v.worker, key, data, allow); return err })
 	if err != nil {
 		return "", err
 	}
-	return newETag, nil
+	return written, nil
 }
 
 // Publish implements blob.Store.
