@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/cairnstream/cairn/export/alert"
 	"github.com/cairnstream/cairn/processor"
@@ -102,7 +103,7 @@ func (c *runCmd) Run(e *env) error {
 	if c.GC == "off" {
 		cfg.CollectEvery = 0
 	}
-	if err := c.connect(e.ctx, &cfg); err != nil {
+	if err := c.connect(e.ctx, &cfg, log); err != nil {
 		return err
 	}
 	if cfg.Shard, err = c.template(e.ctx, log); err != nil {
@@ -130,9 +131,12 @@ func (c *runCmd) Run(e *env) error {
 
 // connect makes the clients of the stream and the lease table. Endpoints and
 // credentials come from the SDK's own environment and files.
-func (c *runCmd) connect(ctx context.Context, cfg *fleet.Config) error {
+func (c *runCmd) connect(ctx context.Context, cfg *fleet.Config, log *slog.Logger) error {
+	// What the SDK has to say otherwise goes to standard error in a form of its
+	// own; it is about single requests, which are repeated.
+	quiet := logging.LoggerFunc(func(_ logging.Classification, format string, v ...any) { log.Debug("aws: " + fmt.Sprintf(format, v...)) })
 	// AWS_CA_BUNDLE may be set: the SDK refuses a plain http.Client then.
-	settings, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(awshttp.NewBuildableClient()))
+	settings, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(awshttp.NewBuildableClient()), config.WithLogger(quiet))
 	if err != nil {
 		return fmt.Errorf("read the AWS settings: %w", err)
 	}
