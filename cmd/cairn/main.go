@@ -45,7 +45,7 @@ type cli struct {
 	Replay    replayCmd    `cmd:"" help:"Run the whole pipeline over CloudTrail files."`
 	Run       runCmd       `cmd:"" help:"Consume a share of a Kinesis stream as a worker of the fleet."`
 	Forward   forwardCmd   `cmd:"" help:"Put the events of CloudTrail files on a Kinesis stream, keyed by account."`
-	Findings  findingsCmd  `cmd:"" help:"List the findings in the lake."`
+	Findings  findingsCmd  `cmd:"" help:"List findings, and show one with all that is known of it."`
 	Resources resourcesCmd `cmd:"" help:"Show the inventory, now or as of a time."`
 	Rules     rulesCmd     `cmd:"" help:"Check, list and test detection rules."`
 	Alert     alertCmd     `cmd:"" help:"Show the sinks of alerts and try them."`
