@@ -109,7 +109,7 @@ const tipMargin = 30 * time.Second
 func (s *Shard) tell(now time.Time) {
 	if s.frozenAt.IsZero() {
 		// What comes first is committed soon: it was read by somebody before.
-		s.frozenAt, s.reportedAt = now.Add(firstCommit-s.cfg.CommitEvery), now
+		s.frozenAt, s.reportedAt = now.Add(min(firstCommit, s.cfg.CommitEvery)-s.cfg.CommitEvery), now
 	}
 	if now.After(s.now) {
 		s.now = now
