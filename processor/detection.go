@@ -130,22 +130,25 @@ func (s *Shard) touched(changes []changed, at time.Time) ([]detect.Touched, erro
 	var out []detect.Touched
 	for i := range changes {
 		c := &changes[i]
-		after, err := s.seenByRules(c, c.now, at)
-		if err != nil {
+		t := detect.Touched{Key: c.Key.String()}
+		var err error
+		if t.After, err = s.seenByRules(c, c.now, at); err != nil {
 			return nil, err
 		}
-		t := detect.Touched{Key: c.Key.String(), After: after}
-		if len(c.before) > 0 {
-			if t.Before, err = s.seenByRules(c, c.before, at); err != nil {
-				return nil, err
-			}
+		if t.Before, err = s.seenByRules(c, c.before, at); err != nil {
+			return nil, err
 		}
 		out = append(out, t)
 	}
 	return out, nil
 }
 
+// seenByRules is a resource as rules see it, nil when nothing is known: so it is
+// before the first change, and after one that is too old to be applied.
 func (s *Shard) seenByRules(c *changed, data []byte, at time.Time) (rule.Resource, error) {
+	if len(data) == 0 {
+		return nil, nil
+	}
 	record, err := resource.DecodeRecord(data)
 	if err != nil {
 		return nil, fmt.Errorf("state of %s: %w", c.Key, err)

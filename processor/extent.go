@@ -26,9 +26,6 @@ func widen(x *manifest.Extent, event, arrival time.Time) {
 func (s *Shard) extent() manifest.Extent {
 	x := s.open
 	x.Last, x.To, x.Counts = s.position, s.watermark, s.counts.Minus(s.cutCounts)
-	if x.First == "" {
-		x.Last = ""
-	}
 	return x
 }
 

@@ -74,7 +74,7 @@ func (r *roll) run(ctx context.Context, s *Shard) error {
 // Epoch and writer are in the names of the staged files alone.
 func (s *Shard) naming(epoch, ckpt int64, x *manifest.Extent) export.Naming {
 	return export.Naming{Shard: s.cfg.Shard, Epoch: epoch, Checkpoint: ckpt, Writer: s.cfg.Writer,
-		FirstSequence: cmp.Or(x.First, x.Last), LastSequence: x.Last}
+		FirstSequence: cmp.Or(x.First, x.Last, "0"), LastSequence: cmp.Or(x.Last, "0")}
 }
 
 // encode rolls a batch when the process has a place for it.

@@ -203,7 +203,7 @@ func (l *lake) checkQueries(t *testing.T) {
 		}), total(t, calls, 2))
 	}
 	expect("inventory-by-owner", int(l.report.Totals.Resources), total(t, answers["inventory-by-owner"], 2))
-	expect("findings-by-rule", int(l.report.Totals.Alerts), total(t, answers["findings-by-rule"], 5))
+	expect("findings-by-rule", l.alerted(), total(t, answers["findings-by-rule"], 5))
 	if complete := answers["is-it-complete"][0]; complete[0] != 1.0 || fmt.Sprint(complete[4]) != "0" {
 		t.Errorf("%s 13:00 is not complete: %v", x.busiest, complete)
 	}
@@ -224,4 +224,16 @@ func total(t *testing.T, rows [][]any, column int) (sum int) {
 		sum += n
 	}
 	return sum
+}
+
+// alerted counts the findings that nothing holds back, once for each severity
+// that they had.
+func (l *lake) alerted() int {
+	found := map[[2]string]bool{}
+	for _, f := range l.findings {
+		if f.SuppressedBy == nil && !f.Staged {
+			found[[2]string{f.FindingID, f.Severity}] = true
+		}
+	}
+	return len(found)
 }

@@ -134,7 +134,9 @@ func (c *runCmd) Run(e *env) error {
 func (c *runCmd) connect(ctx context.Context, cfg *fleet.Config, log *slog.Logger) error {
 	// What the SDK has to say otherwise goes to standard error in a form of its
 	// own; it is about single requests, which are repeated.
-	quiet := logging.LoggerFunc(func(_ logging.Classification, format string, v ...any) { log.Debug("aws: " + fmt.Sprintf(format, v...)) })
+	quiet := logging.LoggerFunc(func(_ logging.Classification, format string, v ...any) {
+		log.Debug("aws: " + fmt.Sprintf(format, v...))
+	})
 	// AWS_CA_BUNDLE may be set: the SDK refuses a plain http.Client then.
 	settings, err := config.LoadDefaultConfig(ctx, config.WithHTTPClient(awshttp.NewBuildableClient()), config.WithLogger(quiet))
 	if err != nil {
