@@ -78,7 +78,13 @@ func (s *Shard) End(ctx context.Context, now time.Time) error {
 			return err
 		}
 	}
-	s.checkpoint(ctx, ShardEnd)
+	if s.cfg.Checkpoint == nil {
+		return nil
+	}
+	// No later commit makes up for this one, and the children wait for it.
+	if err := s.cfg.Checkpoint(ctx, ShardEnd); err != nil {
+		return fmt.Errorf("shard %s: tell the lease table of its end: %w", s.cfg.Shard, err)
+	}
 	return nil
 }
 
