@@ -1,6 +1,7 @@
 package processor_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -230,6 +231,15 @@ func TestTheEndOfAShardIsSaidAgain(t *testing.T) {
 	f.forget(sh.ID)
 	before := f.manifest(sh.ID)
 	delete(f.hints, sh.ID)
+	cfg, away := f.config(sh), errors.New("the table is away")
+	cfg.Checkpoint = func(context.Context, string) error { return away }
+	deaf, err := processor.Open(f.ctx, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(deaf.End(f.ctx, f.now), deaf.Close()); !errors.Is(err, away) {
+		t.Errorf("an end that the lease table did not hear of: %v", err)
+	}
 	if err := f.shard(sh).End(f.ctx, f.now); err != nil {
 		t.Fatal(err)
 	}
