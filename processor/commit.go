@@ -194,9 +194,7 @@ func (s *Shard) nextManifest() *manifest.Manifest {
 	if !s.now.IsZero() {
 		m.Committed = s.now.UTC()
 	}
-	if len(s.snapshots) > 0 {
-		m.Snapshots = s.inventory.snapshots()
-	}
+	m.Snapshots = s.inventory.snapshots()
 	return m
 }
 

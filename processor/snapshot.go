@@ -101,10 +101,15 @@ func (s *Shard) unite() {
 	}
 }
 
-// snapshots tells the manifest how far the parts are.
+// snapshots tells the manifest how far the parts are, also where the stream
+// began and nothing was taken: a child would else take what has no copies of
+// the time before.
 func (v *inventory) snapshots() []manifest.Snapshots {
 	var out []manifest.Snapshots
 	for _, p := range v.parts {
+		if p.through.IsZero() && len(v.parts) == 1 {
+			return nil
+		}
 		out = append(out, manifest.Snapshots{Lo: p.lo, Hi: p.hi, Through: p.through})
 	}
 	return out
