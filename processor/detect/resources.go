@@ -115,10 +115,12 @@ func (d *Detector) review() error {
 	return nil
 }
 
-// judge holds one resource against the rules over resources.
+// judge holds one resource against the rules over resources. One that is gone
+// is no danger any more, whatever was known of it last: late events about it
+// would tell of it again and again.
 func (d *Detector) judge(t *Touched, at rule.When) error {
 	holding := slices.Clone(d.matcher.JudgeResource(t.After, d.event.Account, at))
-	if err := d.resolve(t, holding, at); err != nil {
+	if err := d.resolve(t, holding, at); err != nil || gone(t) {
 		return err
 	}
 	for _, r := range holding {
@@ -170,14 +172,13 @@ func (d *Detector) resolve(t *Touched, holding []*rule.Rule, at rule.When) error
 	if err != nil || len(list) == 0 {
 		return err
 	}
-	gone := slices.Contains(t.After("resource.state"), "deleted")
 	left := list[:0]
 	for _, o := range list {
 		r := d.rules[o.Rule]
 		switch {
 		case r == nil || r.Kind != rule.KindResource:
 			// the rule is gone; nobody will say that it was resolved
-		case !gone && d.holds(r, t, holding, at):
+		case !gone(t) && d.holds(r, t, holding, at):
 			left = append(left, o)
 		default:
 			d.resolved(r, &o, t)
@@ -188,6 +189,9 @@ func (d *Detector) resolve(t *Touched, holding []*rule.Rule, at rule.When) error
 	}
 	return d.putOpen(t.Key, left)
 }
+
+// gone tells that a resource was deleted.
+func gone(t *Touched) bool { return slices.Contains(t.After("resource.state"), "deleted") }
 
 // holds tells whether the condition of an open finding still holds, as far as
 // this occasion can tell.

@@ -78,6 +78,18 @@ func TestRulesOverStateSpeakOfTheActorOfTheChange(t *testing.T) {
 	}
 }
 
+// TestWhatIsGoneOpensNothing: what was known of a resource last stays known, and an event about it may come late.
+func TestWhatIsGoneOpensNothing(t *testing.T) {
+	s := newStream(t, stateRule)
+	s.event(ann, db("sg", "resource.ports", "22"))
+	s.event(ann, db("sg", "resource.ports", "22", "resource.state", "deleted"))
+	s.event(ann, db("sg", "resource.ports", "22", "resource.state", "deleted"))
+	s.event(ann, db("early", "resource.ports", "22", "resource.state", "deleted"))
+	if diff := cmp.Diff([]string{"open start high", "open end high resolved"}, s.steps()); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // TestWhatWasBeforeIsOverAtOnce: a rule about the state without the event has
 // nothing to resolve.
 func TestWhatWasBeforeIsOverAtOnce(t *testing.T) {
