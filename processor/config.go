@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/cairnstream/cairn/export"
+	"github.com/cairnstream/cairn/processor/account"
 	"github.com/cairnstream/cairn/processor/detect"
 	"github.com/cairnstream/cairn/processor/resource"
 	"github.com/cairnstream/cairn/processor/rule"
@@ -31,6 +32,7 @@ type Config struct {
 	Local       string // folder of the local cache; "": in memory
 	Rules       *rule.Set
 	Catalogue   *resource.Catalogue
+	Accounts    *account.Book // what the organisation says of its accounts; nil: nothing
 	// History is where rules that ask whether something is new look for what
 	// was before them; nil: they learn from here on. Past, if set, answers
 	// instead.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/cairnstream/cairn/processor/account"
 	"github.com/cairnstream/cairn/processor/cloudtrail"
 	"github.com/cairnstream/cairn/processor/detect"
 	"github.com/cairnstream/cairn/processor/resource"
@@ -35,10 +36,18 @@ func (s *Shard) UseRules(set *rule.Set) error {
 	return nil
 }
 
+// UseAccounts exchanges what is known of accounts between two batches. Rows
+// that were written keep what was known then.
+func (s *Shard) UseAccounts(book *account.Book) {
+	s.cfg.Accounts = book
+	s.cfg.Catalogue = s.cfg.Catalogue.WithAccounts(book)
+	s.inventory.catalogue = s.cfg.Catalogue
+}
+
 // detect holds an event against the rules, and returns the ids of the findings
 // that begin with it.
 func (s *Shard) detect(e *cloudtrail.Event, p *place, changed []changed) ([]string, error) {
-	in := detect.Event{Input: rule.Input{Event: e, Actor: p.actor}, Hash: p.item.Key, Whole: !s.inventory.own.Contains(p.item.Key),
+	in := detect.Event{Input: rule.Input{Event: e, Actor: p.actor, Account: p.account}, Hash: p.item.Key, Whole: !s.inventory.own.Contains(p.item.Key),
 		Arrival: p.item.Arrival, Sequence: p.item.Sequence}
 	var failed error
 	for i := range changed {
@@ -109,7 +118,7 @@ func (s *Shard) found(f *detect.Finding, hash key.Hash, day string) error {
 // it.
 func (s *Shard) judgeSnapshot(at time.Time, parts key.Parts, view *resource.View) error {
 	found, err := s.detector.Snapshot(&detect.Snapshot{At: at, Hash: parts.Hash, Whole: parts.Space == key.SpaceWhole, Key: view.Key.String(),
-		AccountID: view.Key.Account, Region: view.Key.Region, State: detect.Fields(view, nil, at), Position: s.position})
+		AccountID: view.Key.Account, Account: s.cfg.Accounts.Look(view.Key.Account), Region: view.Key.Region, State: detect.Fields(view, nil, at), Position: s.position})
 	if err != nil {
 		return err
 	}

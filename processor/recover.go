@@ -82,6 +82,7 @@ func takeOver(ctx context.Context, cfg Config) (*Shard, error) {
 	s := &Shard{cfg: cfg, handle: handle, ids: newDedup(), inventory: &inventory{shard: cfg.Shard, catalogue: cfg.Catalogue, own: own},
 		position: pad(m.Seq), arrival: m.Arrival, watermark: m.Watermark, newest: m.Newest, counts: m.Counts,
 		open: m.Open, cutCounts: m.Counts.Minus(m.Open.Counts), outbox: outbox{keys: map[string][]string{}}}
+	s.UseAccounts(cfg.Accounts)
 	s.otherRules = m.Ckpt > 0 && m.Config.Rules != "" && m.Config.Rules != cfg.Rules.Hash()
 	spool, err := s.emptySpool()
 	if err != nil {

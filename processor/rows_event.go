@@ -28,6 +28,7 @@ type rowForm struct {
 	addendum   export.Addendum
 	extra      string
 	actor      [3]string
+	alias      string
 }
 
 // addEvent makes the row of an event.
@@ -37,6 +38,8 @@ func (s *Shard) addEvent(e *ct.Event, p *place, findings []string) error {
 	r := &f.row
 	r.EventTS, r.ArrivalTS = e.Time.UnixMilli(), p.item.Arrival.UnixMilli()
 	r.Late = p.late
+	f.alias = p.account.Alias
+	r.AccountAlias = known(&f.alias)
 	f.actor = [3]string{p.actor.Root, p.actor.Role, p.actor.Session}
 	r.ActorRoot, r.ActorRole, r.ActorSession = known(&f.actor[0]), known(&f.actor[1]), known(&f.actor[2])
 	r.ActorComplete = p.actor.Complete

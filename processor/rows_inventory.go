@@ -11,7 +11,7 @@ import (
 func changeRow(v resource.ChangeView, p *place, shard string) export.ChangeRow {
 	return export.ChangeRow{
 		ResourceKey: v.Key.String(), ARN: optional(v.ARN), Type: v.Key.Type, ResourceID: v.Key.ID,
-		AccountID: v.Key.Account, Region: v.Key.Region, Effect: v.Effect, State: optional(v.State), Alive: v.Alive,
+		AccountID: v.Key.Account, AccountAlias: optional(v.AccountAlias), Region: v.Key.Region, Effect: v.Effect, State: optional(v.State), Alive: v.Alive,
 		Version: v.Version, EventTS: v.Time.UnixMilli(), EventID: v.EventID, EventName: v.EventName, EventSource: v.EventSource,
 		ArrivalTS: p.item.Arrival.UnixMilli(), Late: p.late, Stale: v.Stale,
 		ActorRoot: optional(v.Actor.Root), ActorRole: optional(v.Actor.Role), ActorSession: optional(v.Actor.Session), Via: optional(v.Actor.Via),
@@ -27,7 +27,7 @@ func changeRow(v resource.ChangeView, p *place, shard string) export.ChangeRow {
 func ResourceRow(v *resource.View, at, watermark time.Time, shard string) export.ResourceRow {
 	return export.ResourceRow{
 		ResourceKey: v.Key.String(), ARN: optional(v.ARN), Type: v.Key.Type, ResourceID: v.Key.ID, Name: optional(v.Name),
-		AccountID: v.Key.Account, Region: v.Key.Region, AvailabilityZone: optional(v.AvailabilityZone),
+		AccountID: v.Key.Account, AccountAlias: optional(v.AccountAlias), Region: v.Key.Region, AvailabilityZone: optional(v.AvailabilityZone),
 		State: v.State, Origin: v.Origin, Owner: optional(v.Owner), Environment: optional(v.Environment),
 		InstanceType: optional(v.InstanceType), ImageID: optional(v.ImageID), VPCID: optional(v.VPCID), SubnetID: optional(v.SubnetID),
 		PrivateDNSName: optional(v.PrivateDNSName), PrivateIP: optional(v.PrivateIP), PublicIP: optional(v.PublicIP),

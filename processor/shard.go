@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/cairnstream/cairn/export"
+	"github.com/cairnstream/cairn/processor/account"
 	"github.com/cairnstream/cairn/processor/cloudtrail"
 	"github.com/cairnstream/cairn/processor/detect"
 	"github.com/cairnstream/cairn/processor/identity"
@@ -208,14 +209,15 @@ func (s *Shard) saw(e *cloudtrail.Event, arrival time.Time) {
 
 // place is where an event stands, for all rows that tell of it.
 type place struct {
-	item  *Item
-	actor identity.Actor
-	late  bool
-	day   string // partition of its rows
+	item    *Item
+	account account.Account
+	actor   identity.Actor
+	late    bool
+	day     string // partition of its rows
 }
 
 func (s *Shard) place(it *Item) place {
-	return place{item: it, late: it.Event.Time.Before(s.watermark), day: day(it.Event.Time, it.Arrival)}
+	return place{item: it, account: s.cfg.Accounts.Look(it.Event.Account()), late: it.Event.Time.Before(s.watermark), day: day(it.Event.Time, it.Arrival)}
 }
 
 // passed notes that a piece is included, and commits when memory or the count

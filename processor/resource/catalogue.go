@@ -10,6 +10,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/cairnstream/cairn/processor/account"
 )
 
 //go:embed catalogue/*.yml
@@ -24,6 +26,7 @@ type Catalogue struct {
 	entries     []*entry
 	ownerTags   []string // lower case, in order of preference
 	environment []string
+	accounts    *account.Book
 }
 
 // call is what an entry answers to. Names repeat across sources, so both count.
@@ -39,7 +42,7 @@ func LoadCatalogue(extra ...fs.FS) (*Catalogue, error) {
 	}
 	l := loader{cat: &Catalogue{
 		types: map[string]*Type{}, prefixes: map[string]*Type{}, exact: map[call][]*entry{}, versioned: map[call][]*entry{},
-		ownerTags: []string{"owner", "team"}, environment: []string{"environment", "env"},
+		ownerTags: account.DefaultOwnerTags, environment: account.DefaultEnvironmentTags,
 	}}
 	for _, folder := range append([]fs.FS{own}, extra...) {
 		l.folder(folder)
@@ -58,6 +61,14 @@ func (c *Catalogue) WithTags(owner, environment []string) *Catalogue {
 	d.ownerTags = lowered(owner, c.ownerTags)
 	d.environment = lowered(environment, c.environment)
 	return &d
+}
+
+// WithAccounts returns a catalogue whose views have the alias of their account, and its owner and environment where no tag says
+// otherwise; the book also says which tags those are. A nil book knows nothing.
+func (c *Catalogue) WithAccounts(book *account.Book) *Catalogue {
+	d := c.WithTags(book.OwnerTags(), book.EnvironmentTags())
+	d.accounts = book
+	return d
 }
 
 func lowered(names, otherwise []string) []string {

@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -12,7 +13,8 @@ type View struct {
 	Key                                                     Key
 	ARN, Name, AvailabilityZone                             string
 	State, Origin                                           string
-	Owner, Environment                                      string // from tags alone; the accounts file is asked by the caller
+	Owner, Environment                                      string // from tags, else from the accounts file
+	AccountAlias                                            string // from the accounts file
 	InstanceType, ImageID, VPCID, SubnetID                  string
 	PrivateDNSName, PrivateIP, PublicIP                     string
 	Engine, EngineVersion, Class                            string
@@ -54,7 +56,9 @@ func (c *Catalogue) View(key Key, r *Record, at time.Time) View {
 	v.derive(t)
 	v.Unknown = r.unknown(t, v.Attributes, since)
 	v.columns(t)
-	v.Owner, v.Environment = firstTag(v.Tags, c.ownerTags), firstTag(v.Tags, c.environment)
+	of := c.accounts.Look(key.Account)
+	v.AccountAlias = of.Alias
+	v.Owner, v.Environment = cmp.Or(firstTag(v.Tags, c.ownerTags), of.Owner), cmp.Or(firstTag(v.Tags, c.environment), of.Environment)
 	v.deeds(r)
 	return v
 }
@@ -206,6 +210,7 @@ func (v *View) deeds(r *Record) {
 type ChangeView struct {
 	Key                              Key
 	ARN                              string // best known on arrival
+	AccountAlias                     string // from the accounts file
 	Effect, State                    string // State "" is NULL
 	Alive                            *bool  // nil: the change says nothing about it
 	Version                          string
@@ -224,7 +229,7 @@ type ChangeView struct {
 // because the change replaced them all, as known on arrival.
 func (c *Catalogue) ChangeView(ch *Change, out Outcome) ChangeView {
 	v := ChangeView{
-		Key: ch.Key, ARN: out.ARN, Effect: ch.Effect.String(), State: ch.State, Version: ch.Version.String(), Time: ch.Version.When(),
+		Key: ch.Key, ARN: out.ARN, AccountAlias: c.accounts.Look(ch.Key.Account).Alias, Effect: ch.Effect.String(), State: ch.State, Version: ch.Version.String(), Time: ch.Version.When(),
 		EventID: ch.Version.EventID, EventName: ch.EventName, EventSource: ch.EventSource, Stale: out.Stale, Actor: ch.Actor,
 		Set: ch.Set, Unset: ch.Unset, Before: out.Before, Tags: ch.Tags, Untag: ch.Untag, TagsReplaced: ch.ReplaceTags,
 		RelationsAdded: ch.Add, RelationsRemoved: slices.Concat(ch.Remove, out.Replaced),

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/cairnstream/cairn/processor/account"
 	"github.com/cairnstream/cairn/processor/cloudtrail"
 	"github.com/cairnstream/cairn/processor/identity"
 )
@@ -22,11 +23,8 @@ type Input struct {
 	After, Before func() []Resource
 }
 
-// Account is what the accounts file says about the account of an event. Empty
-// texts are unknown.
-type Account struct {
-	Alias, Owner, Environment string
-}
+// Account is what the accounts file says about the account of an event.
+type Account = account.Account
 
 // Resource answers for the fields of one resource, by their paths in rules:
 // resource.type, resource.tags.owner, change.effect. No values mean that the

@@ -214,6 +214,8 @@ type Gap struct {
 type Config struct {
 	Version string `json:"version"`
 	Rules   string `json:"rules"` // hash of the rule set
+	// Accounts is the digest of the accounts file, "" without one.
+	Accounts string `json:"accounts,omitempty"`
 }
 
 // Hash is a state hash, written as 16 hex digits: JSON numbers have 53 bits.

@@ -56,7 +56,7 @@ func TestFormat1(t *testing.T) {
 	want := &Manifest{Format: 1, App: "cairn", Stream: "trail", Shard: "s-1", HashRange: [2]string{"0", "99"}, Source: "x",
 		Epoch: 3, Writer: "00112233aabbccdd", Ckpt: 7, Seq: "12", Arrival: noon, Counts: Counts{In: 2, Rows: 1, Duplicates: 1},
 		Segments:  []Segment{{Key: "k", Kind: "base", To: 7, X: "all", Rows: 3, Bytes: 4, SHA256: "aa"}},
-		StateRows: 3, StateHash: &hash, Cut: map[string]Mark{"events": {7, 1.5}}, Config: Config{"v1", "r"}}
+		StateRows: 3, StateHash: &hash, Cut: map[string]Mark{"events": {7, 1.5}}, Config: Config{Version: "v1", Rules: "r"}}
 	if diff := gocmp.Diff(want, m); diff != "" {
 		t.Error(diff)
 	}
