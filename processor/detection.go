@@ -102,6 +102,7 @@ func (s *Shard) decide() error {
 
 // found makes the row of a finding, and its alerts.
 func (s *Shard) found(f *detect.Finding, hash key.Hash, day string) error {
+	f.Of(s.cfg.Accounts.Look(f.Account))
 	row := f.Row(s.cfg.Shard)
 	if err := s.rows.AddFinding(day, &row); err != nil {
 		return err

@@ -109,7 +109,7 @@ func productFields(m *Message) map[string]string {
 	}
 	for name, value := range map[string]string{
 		"ruleVersion": m.Rule.Version, "ruleKind": m.Rule.Kind, "step": m.Step, "alertId": m.ID, "tags": strings.Join(m.Rule.Tags, " "), "author": m.Rule.Author, "licence": m.Rule.License,
-		"actor": m.Who.Actor, "role": m.Who.Role, "session": m.Who.Session, "account": m.Where.Account, "accountAlias": m.Where.Alias, "region": m.Where.Region,
+		"actor": m.Who.Actor, "role": m.Who.Role, "session": m.Who.Session, "account": m.Where.Account, "accountAlias": m.Where.Alias, "accountOwner": m.Where.Owner, "accountEnvironment": m.Where.Environment, "region": m.Where.Region,
 		"address": m.Where.Address, "userAgent": m.Where.UserAgent, "event": joined(" of ", m.What.Event, m.What.Service), "error": m.What.Error,
 		"events": fmt.Sprint(m.What.Events), "eventIds": strings.Join(newest(m.What.EventIDs, 20), " "), "why": strings.Join(m.Why.Reasons, "; "),
 		"falsePositives": strings.Join(m.Rule.FalsePositives, "; "),

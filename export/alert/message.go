@@ -78,11 +78,13 @@ type When struct {
 
 // Where it happened.
 type Where struct {
-	Account   string `json:"account,omitzero"`
-	Alias     string `json:"account_alias,omitzero"`
-	Region    string `json:"region,omitzero"`
-	Address   string `json:"address,omitzero"`
-	UserAgent string `json:"user_agent,omitzero"`
+	Account     string `json:"account,omitzero"`
+	Alias       string `json:"account_alias,omitzero"`
+	Owner       string `json:"account_owner,omitzero"`
+	Environment string `json:"account_environment,omitzero"`
+	Region      string `json:"region,omitzero"`
+	Address     string `json:"address,omitzero"`
+	UserAgent   string `json:"user_agent,omitzero"`
 }
 
 // Why it is a finding.
@@ -139,9 +141,17 @@ func compose(id string, r *export.FindingRow, about About, rules func(string) (R
 		Events: r.EventCount, Trigger: r.TriggerEventID, EventIDs: newest(r.EventIDs, maxIDs)}
 	m.Where.Address, m.Where.UserAgent = field(about.Address, "sourceIPAddress"), field(about.UserAgent, "userAgent")
 	m.Group, m.Fields = safeMap(r.GroupKey), safeMap(r.Fields)
+	m.Where.Owner, m.Where.Environment = m.take("account.owner"), m.take("account.environment")
 	m.Why = why(r, m, rules)
 	m.shorten()
 	return m
+}
+
+// take takes a field out that the message says elsewhere.
+func (m *Message) take(field string) string {
+	value := m.Fields[field]
+	delete(m.Fields, field)
+	return value
 }
 
 func describe(r *export.FindingRow, rules func(string) (Rule, bool)) Rule {

@@ -454,3 +454,21 @@ func TestTactic(t *testing.T) {
 		}
 	}
 }
+
+func TestOwnersAreToldAndChooseSinks(t *testing.T) {
+	r := burst()
+	r.Fields["account.owner"], r.Fields["account.environment"] = "payments", "prod"
+	_, b := rendered(t, "- {name: w, webhook: 'https://hooks.example/x', match: {fields.account.owner: payments}}", r, About{})
+	got := leaves(t, b.Payload)
+	if got["where/account_owner"] != "payments" || got["where/account_environment"] != "prod" || got["fields/account.owner"] != "" {
+		t.Errorf("%v", got)
+	}
+	_, b = rendered(t, "- {name: s, slack: 'https://hooks.example/x'}", r, About{})
+	if !strings.Contains(b.Payload, `123456789012 shop\npayments, prod`) {
+		t.Error(b.Payload)
+	}
+	sinks := load(t, "- {name: w, webhook: 'https://hooks.example/x', match: {fields.account.owner: research}}", nil)
+	if alerts := NewRouter(sinks, rules, nil).Alerts(r); len(alerts) != 0 {
+		t.Errorf("%d alerts for the sink of another owner", len(alerts))
+	}
+}

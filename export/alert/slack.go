@@ -62,7 +62,7 @@ func slackSection(markup string) slackBlock {
 func slackFields(m *Message) (out []slackText) {
 	for _, f := range [][2]string{
 		{"Actor", m.Who.Actor}, {"Role", m.Who.Role}, {"Session", m.Who.Session},
-		{"Account", joined(" ", m.Where.Account, m.Where.Alias)}, {"Region", m.Where.Region}, {"Address", m.Where.Address},
+		{"Account", joined("\n", joined(" ", m.Where.Account, m.Where.Alias), joined(", ", m.Where.Owner, m.Where.Environment))}, {"Region", m.Where.Region}, {"Address", m.Where.Address},
 		{"Event", joined(" of ", m.What.Event, m.What.Service)}, {"When", period(m)}, {"Resources", strings.Join(newest(m.Resources, 5), "\n")}, {"Error", m.What.Error},
 	} {
 		if f[1] != "" {

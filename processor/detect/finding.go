@@ -74,6 +74,27 @@ type Context struct {
 	Fields                 map[string]string // that rules name for their findings
 }
 
+// Of adds what is known of the account: people are told who owns it, and sinks
+// can be chosen by that.
+func (f *Finding) Of(a rule.Account) {
+	if f.Alias == "" {
+		f.Alias = a.Alias
+	}
+	f.tell("account.owner", a.Owner)
+	f.tell("account.environment", a.Environment)
+}
+
+// tell adds a note, unless there is nothing to say.
+func (f *Finding) tell(name, value string) {
+	if value == "" {
+		return
+	}
+	if f.Notes == nil {
+		f.Notes = map[string]string{}
+	}
+	f.Notes[name] = value
+}
+
 // Row is the finding as the table of findings has it.
 func (f *Finding) Row(shard string) export.FindingRow {
 	r, step := f.Rule, string(f.Step)
