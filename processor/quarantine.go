@@ -70,7 +70,8 @@ func (q *quarantine) take() ([]byte, error) {
 	if q.err != nil || q.count == 0 {
 		return nil, q.err
 	}
-	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
+	// The tables of the default would take megabytes for a few lines.
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithLowerEncoderMem(true))
 	if err != nil {
 		return nil, fmt.Errorf("compress the quarantine: %w", err)
 	}

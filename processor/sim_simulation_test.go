@@ -135,8 +135,9 @@ func runProcess(t *testing.T, i, parts int, first uint64, seeds int) *totals {
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestSimulationPart$", "-test.timeout=0",
 		fmt.Sprintf("-sim.part=%d/%d", i, parts), fmt.Sprintf("-sim.seeds=%d", seeds), fmt.Sprintf("-sim.first=%d", first), "-sim.out="+out,
 		fmt.Sprintf("-sim.badger=%v", *simBadger), fmt.Sprintf("-sim.collections=%d", *simCollections))
-	// One thread for each process, and a collector that runs seldom.
-	cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "GOGC=400")
+	// One thread for each process, and a collector that runs seldom, though not
+	// so seldom that fresh pages cost more than it does.
+	cmd.Env = append(os.Environ(), "GOMAXPROCS=1", "GOGC=200")
 	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}

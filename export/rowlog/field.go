@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync"
 )
 
 // Kind is the shape of a field.
@@ -60,13 +61,23 @@ func (f *Field) Leaves() int {
 // refuses what the lake cannot hold: names that are not lower case or occur
 // twice, a NULL-able scalar that is no pointer (readers would see empty
 // strings for NULL), and Go types without a column type.
+//
+// The fields belong to all callers and must not be changed.
 func Describe(row reflect.Type) ([]Field, error) {
+	if fields, ok := described.Load(row); ok {
+		return fields.([]Field), nil
+	}
 	fields, err := describeStruct(row)
 	if err != nil {
 		return nil, fmt.Errorf("rowlog: %s: %w", row, err)
 	}
+	described.Store(row, fields)
 	return fields, nil
 }
+
+// described are the fields of the types seen so far: every shard and every
+// roll asks for the same five.
+var described sync.Map // reflect.Type to []Field
 
 func describeStruct(t reflect.Type) ([]Field, error) {
 	if t.Kind() != reflect.Struct {
