@@ -150,7 +150,7 @@ func TestARowTellsWhoWhatAndWhere(t *testing.T) {
 		text(row.ActorRoot), text(row.ActorRole), text(row.SuppressedBy), row.TriggerEventID, row.Shard, row.Sequence, strings.Join(row.ResourceKeys, ","), row.Summary}
 	want := []string{"a", "match", "high", "open", "start", "111122223333", "prod", "us-east-1", "arn:aws:iam::111122223333:user/ann", "NULL", "NULL",
 		"00000000-0000-4000-8000-000000000001", "s-1", "1", "k",
-		"Something: arn:aws:iam::111122223333:user/ann called A of a in account 111122223333, us-east-1, from 198.51.100.7 at 2026-03-01 10:00:00 UTC; it failed with Denied"}
+		"Something: user/ann called A (a) on k in account 111122223333 (prod), us-east-1, from 198.51.100.7 at 2026-03-01 10:00:00 UTC; it failed with Denied"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -187,7 +187,7 @@ func TestACorrelationIsOneFinding(t *testing.T) {
 		row.Fields["userAgent"] != "cli" || *row.WindowEndTS != testStart.Add(2*time.Minute).UnixMilli() || row.Sequence != "3" {
 		t.Errorf("%+v", row)
 	}
-	if want := "Burst: 3 events with userIdentity.arn arn:aws:iam::111122223333:user/ann in account 111122223333 from 2026-03-01 09:52:01 UTC to 10:02:00; the last was A by arn:aws:iam::111122223333:user/ann from 198.51.100.7"; f.Summary != want {
+	if want := "Burst: 3 events (limit 3) by user/ann in account 111122223333 (prod) from 2026-03-01 09:52:01 to 10:02:00 UTC; the last was A (a) from 198.51.100.7"; f.Summary != want {
 		t.Errorf("%s\n%s", f.Summary, want)
 	}
 	for i := range s.found {
@@ -235,7 +235,7 @@ func TestFirstSeenSpeaksOnce(t *testing.T) {
 	if diff := cmp.Diff([]Pair{{"userIdentity.arn", "arn:aws:iam::111122223333:user/ann"}, {"awsRegion", "eu-west-1"}}, f.Group); diff != "" {
 		t.Error(diff)
 	}
-	if f.Notes["new_for"] != "account" || !strings.HasPrefix(f.Summary, "A: awsRegion eu-west-1 for userIdentity.arn arn:aws:iam::111122223333:user/ann; arn") {
+	if f.Notes["new_for"] != "account" || !strings.HasPrefix(f.Summary, "A: awsRegion eu-west-1 is new for user/ann; user/ann called A (a) ") {
 		t.Errorf("%v %s", f.Notes, f.Summary)
 	}
 }

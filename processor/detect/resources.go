@@ -83,7 +83,7 @@ func (d *Detector) openFor(r *rule.Rule, t *Touched) error {
 	}
 	f := d.start(r)
 	f.ID, f.Resources, f.Group = resourceID(r, f.Account, t.Key, cmp.Or(f.EventID, f.Time.Format(time.RFC3339))), []string{t.Key}, []Pair{{"resource.key", t.Key}}
-	f.Summary = told(f) + "; resource " + t.Key
+	f.Summary = told(f)
 	if d.snapshot == nil {
 		err = d.suppress(f)
 	}
@@ -210,5 +210,5 @@ func (d *Detector) resolved(r *rule.Rule, o *open, t *Touched) {
 	f := d.start(r)
 	f.ID, f.Step, f.Resolved, f.Level = o.Finding, End, true, o.Level
 	f.Resources, f.Group = []string{t.Key}, []Pair{{"resource.key", t.Key}}
-	f.Summary = r.Title + ": over for " + t.Key + ", where it was so since " + time.UnixMilli(o.Since).UTC().Format(clock) + "; " + strings.TrimPrefix(told(f), r.Title+": ")
+	f.Summary = r.Title + ": over for " + resources(f) + ", where it was so since " + time.UnixMilli(o.Since).UTC().Format(clock) + "; " + act(f)
 }

@@ -171,7 +171,7 @@ cairn: {evaluate: [snapshot]}
 	}
 	row := s.found[0].Row("s")
 	if *row.AccountID != "111122223333" || *row.Region != "eu-west-1" || row.TriggerEventID != "" || row.EventCount != 0 || row.EventTS != testStart.Add(48*time.Hour).UnixMilli() || row.Sequence != "7" ||
-		row.Summary != "Old: found so at 2026-03-03 10:00:00 UTC; resource k" || s.found[1].ID != row.FindingID {
+		row.Summary != "Old: k of account 111122223333 was found so at 2026-03-03 10:00:00 UTC" || s.found[1].ID != row.FindingID {
 		t.Errorf("%+v", row)
 	}
 }

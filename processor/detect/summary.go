@@ -3,105 +3,262 @@ package detect
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/cairnstream/cairn/export"
 	"github.com/cairnstream/cairn/processor/baseline"
+	"github.com/cairnstream/cairn/processor/window"
 )
 
 const clock = "2006-01-02 15:04:05 MST"
 
-// told says who did what, where and when, in one sentence.
-func told(f *Finding) string {
+// mostNamed is how many resources a sentence names.
+const mostNamed = 2
+
+// told says who did what to what, where and when, in one sentence.
+func told(f *Finding) string { return f.Rule.Title + ": " + act(f) }
+
+// act is the sentence without the title of the rule.
+func act(f *Finding) string {
 	if f.EventID == "" {
-		return f.Rule.Title + ": found so at " + f.Time.Format(clock)
+		return resources(f) + prefixed(" of account ", account(f)) + " was found so at " + f.Time.Format(clock)
 	}
-	var b strings.Builder
-	b.WriteString(f.Rule.Title + ": " + cmp.Or(f.Root, "somebody unknown"))
-	if f.Session != "" {
-		b.WriteString(" (session " + f.Session + ")")
-	}
-	b.WriteString(" called " + f.Name + " of " + strings.TrimSuffix(f.Source, ".amazonaws.com"))
-	if f.Account != "" {
-		b.WriteString(" in account " + f.Account)
-	}
+	s := who(f) + " called " + call(f) + prefixed(" on ", resources(f)) + prefixed(" in account ", account(f))
 	if f.Region != "" {
-		b.WriteString(", " + f.Region + ",")
+		s += ", " + f.Region + ","
 	}
-	if f.Address != "" {
-		b.WriteString(" from " + f.Address)
-	}
-	b.WriteString(" at " + f.Time.Format(clock))
-	if f.Error != "" {
-		b.WriteString("; it failed with " + f.Error)
-	}
-	return b.String()
+	return s + origin(f) + " at " + f.Time.Format(clock) + prefixed("; it failed with ", f.Error)
 }
 
-// correlated says how many events of which group came together, and what
-// completed them.
+// who is the first principal, the role that it acted by and the session.
+func who(f *Finding) string {
+	name := cmp.Or(export.ActorName(f.Root, f.Account), "somebody unknown")
+	if f.Role != "" && f.Role != f.Root {
+		name += " as " + export.ActorName(f.Role, f.Account)
+	}
+	if f.Session != "" {
+		name += " (session " + f.Session + ")"
+	}
+	return name
+}
+
+// call names what was called, without the version that Lambda's names end
+// with.
+func call(f *Finding) string {
+	name := f.Name
+	if at := strings.Index(name, "20"); at > 0 && strings.TrimLeft(name[at:], "0123456789_v") == "" {
+		name = name[:at]
+	}
+	return name + " (" + strings.TrimSuffix(f.Source, ".amazonaws.com") + ")"
+}
+
+func resources(f *Finding) string {
+	var names []string
+	for i, key := range f.Resources {
+		if i == mostNamed {
+			names = append(names, count(int64(len(f.Resources)-mostNamed), "more resource"))
+			break
+		}
+		names = append(names, export.ResourceName(key))
+	}
+	return strings.Join(names, " and ")
+}
+
+func account(f *Finding) string {
+	if f.Alias == "" || f.Account == "" {
+		return f.Account
+	}
+	return f.Account + " (" + f.Alias + ")"
+}
+
+// origin is where the call came from: an address, or the service that made it.
+func origin(f *Finding) string {
+	if f.Address == "" {
+		return ""
+	}
+	if _, err := netip.ParseAddr(f.Address); err != nil && strings.HasSuffix(f.Address, ".amazonaws.com") {
+		return " through " + f.Address
+	}
+	return " from " + f.Address
+}
+
+// correlated says what came together, of which group, and what completed it.
 func correlated(f *Finding) string {
-	var b strings.Builder
-	b.WriteString(f.Rule.Title + ": ")
+	s := f.Rule.Title + ": "
 	if f.Step == End {
-		b.WriteString("over; ")
+		s += "over; "
 	}
-	b.WriteString(count(f.Count, "event"))
-	if f.Threshold != nil && f.Observed != nil && *f.Observed != float64(f.Count) {
-		b.WriteString(", " + strconv.FormatFloat(*f.Observed, 'g', 6, 64) + " against a limit of " + strconv.FormatFloat(*f.Threshold, 'g', 6, 64) + ",")
+	s += together(f)
+	for _, p := range f.Group {
+		name := groupName(f, p)
+		s += map[bool]string{true: " with ", false: " by "}[strings.HasSuffix(name, " "+p.Value)] + name
 	}
-	for i, p := range f.Group {
-		b.WriteString([]string{" with ", " and "}[min(i, 1)] + p.Name + " " + p.Value)
-	}
-	if f.Account != "" {
-		b.WriteString(" in account " + f.Account)
-	}
+	s += prefixed(" in account ", account(f))
 	if !f.From.IsZero() {
-		b.WriteString(" from " + f.From.Format(clock) + " to " + f.To.Format(time.TimeOnly))
+		s += period(f.From, f.To)
 	}
 	if f.Name != "" {
-		b.WriteString("; the last was " + f.Name)
-		if f.Root != "" {
-			b.WriteString(" by " + f.Root)
-		}
-		if f.Address != "" {
-			b.WriteString(" from " + f.Address)
+		s += "; the last was " + call(f) + prefixed(" by ", byWhom(f)) + origin(f)
+	}
+	return s
+}
+
+// byWhom is who completed it, unless the group has said so.
+func byWhom(f *Finding) string {
+	for _, p := range f.Group {
+		if p.Value == f.Root {
+			return ""
 		}
 	}
-	return b.String()
+	if f.Root == "" {
+		return ""
+	}
+	return who(f)
+}
+
+// groupName is the value that a rule groups by, with its name where the value
+// does not tell what it is.
+func groupName(f *Finding, p Pair) string {
+	if strings.HasPrefix(p.Value, "arn:") && strings.Contains(p.Value, ":iam:") {
+		return export.ActorName(p.Value, f.Account)
+	}
+	return p.Name[strings.LastIndexByte(p.Name, '.')+1:] + " " + p.Value
+}
+
+// together is what came together in the window.
+func together(f *Finding) string {
+	spec := f.Rule.Correlation
+	switch spec.Type {
+	case window.Temporal, window.TemporalOrdered:
+		return sequence(f, spec)
+	case window.EventCount:
+		return count(f.Count, "event") + limit(f)
+	}
+	if f.Observed == nil {
+		return count(f.Count, "event")
+	}
+	var fields []string
+	for _, path := range spec.Condition.Fields {
+		fields = append(fields, path[strings.LastIndexByte(path, '.')+1:])
+	}
+	of := " of " + strings.Join(fields, " and ")
+	what := strings.TrimPrefix(spec.Type.String(), "value_") + of + " " + figure(*f.Observed)
+	if spec.Type == window.ValueCount {
+		what = count(int64(*f.Observed), "different value") + of
+	}
+	return what + limit(f) + " in " + count(f.Count, "event")
+}
+
+func limit(f *Finding) string {
+	if f.Threshold == nil || f.Step == End {
+		return ""
+	}
+	return " (limit " + figure(*f.Threshold) + ")"
+}
+
+// sequence names the rules that matched, and those whose absence counts.
+func sequence(f *Finding, spec *window.Spec) string {
+	var met, missed []string
+	for _, p := range f.Parts {
+		if p.Rule != nil {
+			met = append(met, p.Rule.Title)
+		}
+	}
+	absent := map[int]bool{}
+	absences(spec.Condition.When, false, absent)
+	for i := range spec.Rules {
+		if r := partOf(f, i); absent[i] && r != "" {
+			missed = append(missed, r)
+		}
+	}
+	s := strings.Join(met, map[bool]string{true: ", then ", false: " and "}[spec.Type == window.TemporalOrdered])
+	if s == "" { // an end has no steps
+		s = count(f.Count, "event")
+	}
+	return s + prefixed(", without ", strings.Join(missed, " or ")) + " within " + spell(spec.Timespan)
+}
+
+func partOf(f *Finding, i int) string {
+	if i < len(f.Rule.Parts) && f.Rule.Parts[i].Rule != nil {
+		return f.Rule.Parts[i].Rule.Title
+	}
+	return ""
+}
+
+// absences notes the rules that must not have matched.
+func absences(e *window.Expr, not bool, into map[int]bool) {
+	if e == nil {
+		return
+	}
+	if e.Op == window.Is && not {
+		into[e.Rule] = true
+	}
+	for _, arg := range e.Args {
+		absences(arg, not != (e.Op == window.Not), into)
+	}
+}
+
+// spell writes a duration without parts that are zero.
+func spell(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// period is a window of time; the day and the zone stand once.
+func period(from, to time.Time) string {
+	switch {
+	case from.Equal(to):
+		return " at " + from.Format(clock)
+	case from.Format(time.DateOnly) == to.Format(time.DateOnly):
+		return from.Format(" from "+time.DateTime) + to.Format(" to 15:04:05 MST")
+	}
+	return from.Format(" from "+time.DateTime) + " to " + to.Format(clock)
 }
 
 // newly says what was seen for the first time, and for whom.
 func newly(f *Finding) string {
 	last := len(f.Group) - 1
-	s := f.Rule.Title + ": " + f.Group[last].Name + " " + f.Group[last].Value
+	s := f.Rule.Title + ": " + groupName(f, f.Group[last]) + " is new"
 	for i, p := range f.Group[:last] {
-		s += []string{" for ", " and "}[min(i, 1)] + p.Name + " " + p.Value
+		s += []string{" for ", " and "}[min(i, 1)] + groupName(f, p)
 	}
-	return s + "; " + strings.TrimPrefix(told(f), f.Rule.Title+": ")
+	return s + "; " + act(f)
 }
 
 // unusually says how much a key did, and how much it usually does.
 func unusually(f *Finding, b *baseline.Finding) string {
-	var s strings.Builder
-	s.WriteString(f.Rule.Title + ": ")
+	s := f.Rule.Title + ": "
 	if f.Step == End {
-		s.WriteString("over; ")
+		s += "over; "
 	}
-	amount := func(v float64) string { return strconv.FormatFloat(v, 'g', 4, 64) }
-	s.WriteString(amount(b.Observed) + " where about " + amount(b.Expected) + " is usual")
+	s += rounded(b.Observed) + " where about " + rounded(b.Expected) + " is usual"
 	for i, p := range f.Group {
-		s.WriteString([]string{" for ", " and "}[min(i, 1)] + p.Name + " " + p.Value)
+		s += []string{" for ", " and "}[min(i, 1)] + groupName(f, p)
 	}
-	if f.Account != "" {
-		s.WriteString(" in account " + f.Account)
-	}
-	s.WriteString(" from " + b.WindowStart.Format(clock) + " to " + b.WindowEnd.Format(time.TimeOnly))
+	s += prefixed(" in account ", account(f)) + period(b.WindowStart, b.WindowEnd)
 	if b.Learning {
-		s.WriteString("; little is known of it yet")
+		s += "; little is known of it yet"
 	}
-	return s.String()
+	return s
+}
+
+func figure(v float64) string  { return strconv.FormatFloat(v, 'g', 6, 64) }
+func rounded(v float64) string { return strconv.FormatFloat(v, 'g', 3, 64) }
+
+func prefixed(prefix, text string) string {
+	if text == "" {
+		return ""
+	}
+	return prefix + text
 }
 
 func count(n int64, what string) string {
