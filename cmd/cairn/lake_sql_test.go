@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	gocmp "github.com/google/go-cmp/cmp"
+
 	"github.com/cairnstream/cairn/deploy/local"
 	"github.com/cairnstream/cairn/deploy/queries"
 	"github.com/cairnstream/cairn/export"
@@ -138,6 +140,7 @@ var (
 	betweenDays = regexp.MustCompile(`dt BETWEEN '[\d-]+' AND '[\d-]+'`)
 	onDay       = regexp.MustCompile(`dt = '[\d-]+'`)
 	onePM       = regexp.MustCompile(`TIMESTAMP '2026-03-01 13:00:00'`)
+	aTime       = regexp.MustCompile(`TIMESTAMP '[\d :-]+'`)
 	oneSnapshot = regexp.MustCompile(`snapshot = '[\dT-]+'`)
 	someOfThem  = regexp.MustCompile(`snapshot BETWEEN '[\dT-]+' AND '[\dT-]+'`)
 )
@@ -207,10 +210,27 @@ func (l *lake) checkQueries(t *testing.T) {
 	if complete := answers["is-it-complete"][0]; complete[0] != 1.0 || fmt.Sprint(complete[4]) != "0" {
 		t.Errorf("%s 13:00 is not complete: %v", x.busiest, complete)
 	}
+	l.checkNothingIsIncomplete(t, asked)
 	if slices.Contains(silent, "who-did-what") || len(silent) > 6 {
 		t.Errorf("%d queries find nothing: %v", len(silent), silent)
 	}
 	t.Logf("silent: %v", silent)
+}
+
+// checkNothingIsIncomplete asks whether an hour is complete of which the lake
+// says nothing: one before its first event, and one that no report reaches. The
+// answer is no, and not NULL.
+func (l *lake) checkNothingIsIncomplete(t *testing.T, asked []queries.Query) {
+	t.Helper()
+	i := slices.IndexFunc(asked, func(q queries.Query) bool { return q.Name == "is-it-complete" })
+	for name, sql := range map[string]string{
+		"before the first event": aTime.ReplaceAllLiteralString(asked[i].SQL, "TIMESTAMP '1970-01-01 00:00:00'"),
+		"without a report":       fromDay.ReplaceAllLiteralString(asked[i].SQL, "dt >= '9999-01-01'"),
+	} {
+		if diff := gocmp.Diff([][]any{{0.0, "0", "0", "0", "0"}}, l.query(t, sql)); diff != "" {
+			t.Errorf("an hour %s (-want +got):\n%s", name, diff)
+		}
+	}
 }
 
 // total adds up a column of counts, which come as text.

@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -161,6 +162,78 @@ SELECT u.a, u.b, true AS yes FROM t CROSS JOIN UNNEST(t.items) AS u(a, b) ORDER 
 	}
 	if _, err := Query(t.Context(), "", "SELECT absent FROM nowhere"); err == nil || !strings.Contains(err.Error(), "nowhere") {
 		t.Errorf("error %v, want one that names the table", err)
+	}
+}
+
+// TestCompare: two lakes that differ in where and when rows arrived, in one row of findings, in how often a row stands, in the cells of
+// a struct, and in a snapshot that one of them has not.
+func TestCompare(t *testing.T) {
+	Require(t)
+	first, second := t.TempDir(), t.TempDir()
+	write(t, first, map[string]string{
+		"events/dt=2026-03-01/a":                `SELECT 'e1' AS eventid, 's1' AS shard, {n: 'x'} AS who, MAP {'k': 'v'} AS tags UNION ALL SELECT 'e2', 's1', {n: NULL}, NULL UNION ALL SELECT 'e2', 's1', {n: NULL}, NULL`,
+		"findings/dt=2026-03-01/a":              `SELECT 'f1' AS finding_id`,
+		"resources/snapshot=2026-03-01T01-00/a": `SELECT 'r' AS resource_key, 1 AS watermark_ts`,
+		"resources/snapshot=2026-03-01T02-00/a": `SELECT 'r' AS resource_key, 1 AS watermark_ts`,
+		"progress/dt=2026-03-01/a":              progressOf(2) + " UNION ALL " + progressOf(1),
+	})
+	write(t, second, map[string]string{
+		"events/dt=2026-03-01/a":                `SELECT 'e1' AS eventid, 's2' AS shard, {n: 'y'} AS who, MAP {'k': 'v'} AS tags`,
+		"events/dt=2026-03-01/b":                `SELECT 'e2' AS eventid, 's3' AS shard, {n: NULL} AS who, NULL AS tags`,
+		"resources/snapshot=2026-03-01T02-00/b": `SELECT 'r' AS resource_key, 2 AS watermark_ts`,
+		"progress/dt=2026-03-02/a":              progressOf(3),
+	})
+	got, err := Compare(t.Context(), first, second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range got {
+		got[i].Examples = [2][]string{}
+	}
+	want := []Difference{
+		{What: "events", Rows: [2]int{3, 2}, Only: [2]int{2, 1}}, // e1 and the second e2; e1
+		{What: "findings", Rows: [2]int{1, 0}, Only: [2]int{1, 0}},
+		{What: "resource_changes"},
+		{What: "resources 2026-03-01T01-00", Rows: [2]int{1, 0}, Alone: true},
+		{What: "resources 2026-03-01T02-00", Rows: [2]int{1, 1}},
+		{What: "sums of progress", Rows: [2]int{1, 1}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := Compare(t.Context(), first, filepath.Join(second, "absent")); err == nil || !strings.Contains(err.Error(), "is no folder") {
+		t.Errorf("error %v, want one that names the folder", err)
+	}
+}
+
+// progressOf is a report of so many rows.
+func progressOf(rows int) string {
+	return fmt.Sprintf(`SELECT 'events' AS table_name, %d AS row_count, 1 - %[1]d AS late, 0 AS duplicates, 0 AS quarantined, 0 AS control, CAST([] AS VARCHAR[]) AS gaps`, rows)
+}
+
+// write makes the Parquet files of a lake.
+func write(t *testing.T, lake string, files map[string]string) {
+	t.Helper()
+	var sql strings.Builder
+	for name, query := range files {
+		path := filepath.Join(lake, name+".parquet")
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&sql, "COPY (%s) TO '%s' (FORMAT parquet);\n", query, path)
+	}
+	if _, err := Query(t.Context(), "", sql.String()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestQueryWithoutFiles: the message tells why a table is not there.
+func TestQueryWithoutFiles(t *testing.T) {
+	Require(t)
+	lake := t.TempDir()
+	_, err := Query(t.Context(), lake, "SELECT rule_id FROM cairn.findings")
+	if err == nil || !strings.Contains(err.Error(), lake+" has no file of findings yet") {
+		t.Errorf("error %v, want one that says that there is no file", err)
 	}
 }
 

@@ -16,28 +16,42 @@ const unnest = /CROSS\s+JOIN\s+UNNEST\s*\(((?:[^()]|\([^()]*\))*)\)\s*AS\s+(\w+)
 const rewrite = sql => sql.replace(unnest, 'CROSS JOIN (SELECT unnest($1, recursive := true)) AS $2($3)')
 
 // prepareLake makes the views and macros. A table that has no file yet gets no view, as DuckDB would not know its columns; a query
-// that names it fails.
+// that names it fails, and the message says why.
 async function prepareLake(sql) {
   const statements = await connection.extractStatements(sql)
   for (let i = 0; i < statements.count; i++) {
     try {
       await (await statements.prepare(i)).run()
     } catch (error) {
-      if (!error.message.includes('No files found that match the pattern')) throw error
+      const missing = error.message.match(/No files found that match the pattern "[^"]*?\/(\w+)\/\*\*/)
+      if (!missing) throw error
+      empty.push(missing[1])
     }
   }
 }
 
+// advice is what to do about a table without files.
+function advice(message) {
+  const table = empty.find(t => message.includes(`Table with name ${t} does not exist`))
+  return table ? `${lake} has no file of ${table} yet: a worker writes files every few minutes (--roll-age) and when it stops` : message
+}
+
 const lake = process.argv[2]
+const empty = []
 const instance = await DuckDBInstance.create(':memory:', { threads: '2', memory_limit: '1GB' })
 const connection = await instance.connect()
 if (lake) {
   await connection.run(`SET VARIABLE lake = '${lake.replaceAll("'", "''")}'`)
   await prepareLake(await readFile(new URL('./duckdb.sql', import.meta.url), 'utf8'))
 }
-const reader = await connection.runAndReadAll(rewrite(await text(process.stdin)))
-process.stdout.write(JSON.stringify({
-  columns: reader.columnNames(),
-  types: reader.columnTypes().map(String),
-  rows: reader.getRowsJson(),
-}))
+try {
+  const reader = await connection.runAndReadAll(rewrite(await text(process.stdin)))
+  process.stdout.write(JSON.stringify({
+    columns: reader.columnNames(),
+    types: reader.columnTypes().map(String),
+    rows: reader.getRowsJson(),
+  }))
+} catch (error) {
+  console.error(advice(error.message))
+  process.exitCode = 1
+}

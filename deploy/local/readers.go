@@ -55,6 +55,22 @@ func Query(ctx context.Context, lake, sql string) (Result, error) {
 	return result, err
 }
 
+// Difference is what two lakes have of a table or, of resources, of a snapshot: each pair is for the first lake and the second.
+type Difference struct {
+	What     string      `json:"what"`     // "events", "resources 2026-03-01T13-00", "sums of progress"
+	Rows     [2]int      `json:"rows"`     // how many there are
+	Only     [2]int      `json:"only"`     // how many of them the other lake has not
+	Alone    bool        `json:"alone"`    // a snapshot that only one of them has; its rows are not counted as differences
+	Examples [2][]string `json:"examples"` // some of Only, as JSON
+}
+
+// Compare holds the rows of two lakes against each other with DuckDB. compare.mjs tells what is compared and what is not.
+func Compare(ctx context.Context, first, second string) ([]Difference, error) {
+	var found []Difference
+	err := script(ctx, &found, nil, "compare.mjs", first, second)
+	return found, err
+}
+
 // Dialect names a grammar of ParseSQL.
 type Dialect string
 

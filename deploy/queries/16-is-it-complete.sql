@@ -1,7 +1,12 @@
 -- Is the hour up to 13:00 complete: covered must be 1 and gaps 0
-SELECT
-  sum(CASE WHEN coalesce(watermark_from_ts, TIMESTAMP '1970-01-01 00:00:00') < TIMESTAMP '2026-03-01 13:00:00'
-    AND watermark_ts >= TIMESTAMP '2026-03-01 13:00:00' THEN hash_share ELSE 0 END) AS covered,
-  sum(late) AS late, sum(duplicates) AS duplicates, sum(quarantined) AS quarantined, sum(cardinality(gaps)) AS gaps
-FROM cairn.progress
-WHERE table_name = 'events' AND dt BETWEEN '2026-03-01' AND '2026-03-02'
+WITH asked AS (SELECT TIMESTAMP '2026-03-01 13:00:00' AS upto),
+reports AS (
+  SELECT *, coalesce(watermark_from_ts, min(first_event_ts) OVER ()) AS from_ts
+  FROM cairn.progress CROSS JOIN asked
+  WHERE table_name = 'events' AND dt >= '2026-03-01'
+)
+SELECT coalesce(sum(CASE WHEN from_ts < upto AND watermark_ts >= upto THEN hash_share END), 0) AS covered,
+  coalesce(sum(late), 0) AS late, coalesce(sum(duplicates), 0) AS duplicates,
+  coalesce(sum(quarantined), 0) AS quarantined, coalesce(sum(cardinality(gaps)), 0) AS gaps
+FROM reports
+WHERE from_ts < upto OR first_event_ts < upto

@@ -16,7 +16,7 @@ import (
 func main() {
 	accounts := flag.Int("accounts", 20, "accounts of the organisation")
 	events := flag.Int("events", 20_000, "events, about")
-	span := flag.Duration("span", 2*time.Hour, "how far back they go")
+	span := flag.Duration("span", 100*time.Minute, "how far back they go")
 	attacks := flag.Int("attacks", 4, "accounts that are attacked")
 	seed := flag.Uint64("seed", 1, "seed of all that is left to chance")
 	flag.Usage = func() {
