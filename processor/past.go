@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cairnstream/cairn/export"
+	"github.com/cairnstream/cairn/processor/account"
 	"github.com/cairnstream/cairn/processor/baseline"
 	"github.com/cairnstream/cairn/processor/detect"
 	"github.com/cairnstream/cairn/processor/rule"
@@ -60,14 +61,15 @@ func NewLakePast(lake blob.Store) *LakePast {
 // For is the past as the shard may see it that has these rules and this
 // watermark: until is asked each time, and events that are younger do not
 // exist. They will come, or have come, through the stream; were they taken
-// from the lake, nothing of what the stream brings would be new.
-func (p *LakePast) For(ctx context.Context, set *rule.Set, until func() time.Time) detect.Past {
+// from the lake, nothing of what the stream brings would be new. Of accounts the
+// rules know what book says now; it may be nil.
+func (p *LakePast) For(ctx context.Context, set *rule.Set, book *account.Book, until func() time.Time) detect.Past {
 	return func(r *rule.Rule, account string) (iter.Seq2[baseline.Past, error], baseline.Mark, error) {
 		limit := until()
 		if r.FirstSeen == nil || limit.IsZero() {
 			return nil, baseline.Mark{}, nil
 		}
-		all, err := p.ask(ctx, set, r, limit)
+		all, err := p.ask(ctx, set, book, r, limit)
 		if err != nil {
 			return nil, baseline.Mark{}, err
 		}
@@ -86,13 +88,13 @@ const behind = 24 * time.Hour
 
 // ask is what a rule would have seen, by account. It reads the lake unless
 // that was done.
-func (p *LakePast) ask(ctx context.Context, set *rule.Set, r *rule.Rule, limit time.Time) (map[string]*accountPast, error) {
+func (p *LakePast) ask(ctx context.Context, set *rule.Set, book *account.Book, r *rule.Rule, limit time.Time) (map[string]*accountPast, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if all, ok := p.known[taught{r.ID, r.Version}]; ok {
 		return all, nil
 	}
-	s := scan{matcher: set.Matcher(), found: map[taught]map[string]*accountPast{}, limit: limit.UnixMilli()}
+	s := scan{matcher: set.Matcher(), book: book, found: map[taught]map[string]*accountPast{}, limit: limit.UnixMilli()}
 	history := time.Duration(0)
 	for _, other := range set.Rules() {
 		id := taught{other.ID, other.Version}
@@ -141,6 +143,7 @@ func (a *accountPast) until(limit, from time.Time) (iter.Seq2[baseline.Past, err
 // scan is one reading of the lake.
 type scan struct {
 	matcher *rule.Matcher
+	book    *account.Book
 	found   map[taught]map[string]*accountPast
 	form    recordForm
 	files   int64
@@ -181,6 +184,9 @@ func (s *scan) event(row *export.EventRow) error {
 	in, err := s.form.input(row)
 	if err != nil {
 		return err
+	}
+	if s.book != nil {
+		in.Account = s.book.Look(in.Event.Account())
 	}
 	for _, r := range s.matcher.Judge(in) {
 		accounts := s.found[taught{r.ID, r.Version}]

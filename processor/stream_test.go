@@ -16,6 +16,7 @@ import (
 
 	"github.com/cairnstream/cairn/export"
 	"github.com/cairnstream/cairn/processor"
+	"github.com/cairnstream/cairn/processor/account"
 	"github.com/cairnstream/cairn/processor/cloudtrail"
 	"github.com/cairnstream/cairn/processor/detect"
 	"github.com/cairnstream/cairn/processor/processortest"
@@ -35,6 +36,7 @@ type fleet struct {
 	lake, state blob.Store
 	local       string
 	rules       *rule.Set
+	accounts    *account.Book
 	catalogue   *resource.Catalogue
 	sink        *sink
 	mu          sync.Mutex // of hints, which commits write
@@ -101,7 +103,7 @@ func (f *fleet) config(sh processortest.Shard) processor.Config {
 	f.owners++
 	return processor.Config{
 		App: "cairn", Stream: "trail", Shard: sh.ID, HashRange: sh.HashRange(), HashShare: sh.Share(), Parents: sh.Parents,
-		Source: func(string) string { return "arn:trail" }, Lake: f.lake, State: f.state, Local: f.local, Rules: f.rules, Catalogue: f.catalogue,
+		Source: func(string) string { return "arn:trail" }, Lake: f.lake, State: f.state, Local: f.local, Rules: f.rules, Catalogue: f.catalogue, Accounts: f.accounts,
 		Lateness: 20 * time.Minute, SnapshotEvery: time.Hour, KeepTombstones: 24 * time.Hour, CommitRecords: 1000, CommitBytes: 1 << 20,
 		CommitEvery: 10 * time.Second, Roll: processor.Roll{Age: 5 * time.Minute, Bytes: 128 << 20, ReportAge: 15 * time.Minute, Days: 4},
 		Encoders: 1, Rolls: make(chan struct{}, 1), Writer: fmt.Sprintf("%016x", f.owners), Hint: f.hint(sh.ID),

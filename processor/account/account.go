@@ -15,7 +15,9 @@ import (
 
 // Account is what rows and rules see of an account. Empty texts are unknown.
 type Account struct {
-	Alias, Owner, Environment string
+	Alias       string `yaml:"alias"`
+	Owner       string `yaml:"owner"`
+	Environment string `yaml:"environment"`
 }
 
 // Book is the accounts of an organisation. A nil Book knows none.
@@ -27,6 +29,11 @@ type Book struct {
 
 	mu      sync.RWMutex
 	unknown map[string]struct{}
+}
+
+// New makes a book of accounts by their ids, as a test of rules has them.
+func New(accounts map[string]Account) *Book {
+	return &Book{accounts: accounts, unknown: map[string]struct{}{}}
 }
 
 // DefaultOwnerTags and DefaultEnvironmentTags are the tags of a resource that

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	accounts "github.com/cairnstream/cairn/processor/account"
 	"github.com/cairnstream/cairn/processor/cloudtrail"
 	"github.com/cairnstream/cairn/processor/resource"
 	"github.com/cairnstream/cairn/processor/rule"
@@ -32,14 +33,16 @@ type sighting struct {
 	summary                         string
 }
 
-// NewBacktest prepares a comparison. Finish ends it.
-func NewBacktest(old, new *rule.Set, catalogue *resource.Catalogue) (*Backtest, error) {
+// NewBacktest prepares a comparison. Both sides know the accounts of book, which
+// may be nil. Finish ends it.
+func NewBacktest(old, new *rule.Set, catalogue *resource.Catalogue, book *accounts.Book) (*Backtest, error) {
 	b := &Backtest{}
 	for i, set := range []*rule.Set{old, new} {
 		sim, err := Simulate(set, catalogue)
 		if err != nil {
 			return nil, err
 		}
+		sim.Accounts = book
 		b.sides[i] = side{sim: sim, rules: map[string]*rule.Rule{}, seen: map[string][]sighting{}}
 		for _, r := range set.Rules() {
 			b.sides[i].rules[r.ID] = r

@@ -16,7 +16,7 @@ import (
 // apart.
 func compare(t *testing.T, old, new string, events ...string) map[string]RuleDiff {
 	t.Helper()
-	b, err := NewBacktest(load(t, old), load(t, new), &resource.Catalogue{})
+	b, err := NewBacktest(load(t, old), load(t, new), &resource.Catalogue{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,6 +41,7 @@ func (t *testRun) regression(source fs.FS, name string, f *testFile) (results []
 		if err != nil {
 			return results, err
 		}
+		s.Accounts = t.opts.Accounts
 		got := 0
 		p := &player{source: source, now: testStart}
 		err = p.file(s, regressionPath(source, name, c.Path), func(f *Finding) {

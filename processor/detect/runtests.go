@@ -12,6 +12,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	accounts "github.com/cairnstream/cairn/processor/account"
 	"github.com/cairnstream/cairn/processor/resource"
 	"github.com/cairnstream/cairn/processor/rule"
 )
@@ -47,6 +48,8 @@ type testFile struct {
 	Base  map[string]any      `yaml:"base"`
 	Lists map[string][]string `yaml:"lists"`
 	Tests []testCase          `yaml:"tests"`
+	// Accounts, by their ids, take the place of the accounts file.
+	Accounts map[string]rule.Account `yaml:"accounts"`
 
 	// The second form, of regression data beside published rules.
 	Metadata   []struct{ ID string }  `yaml:"rule_metadata"`
@@ -80,15 +83,21 @@ type expected struct {
 	Contains string            `yaml:"contains"`
 }
 
+// TestOptions are what tests of rules know beside their files.
+type TestOptions struct {
+	rule.Options
+	Accounts *accounts.Book // nil: nothing is known of accounts
+}
+
 // RunTests loads the rules of all sources, and runs the *.test.yml and info.yml
 // files in them.
-func RunTests(opts rule.Options, sources ...fs.FS) (*TestReport, error) {
+func RunTests(opts TestOptions, sources ...fs.FS) (*TestReport, error) {
 	catalogue, err := resource.LoadCatalogue()
 	if err != nil {
 		return nil, fmt.Errorf("load the catalogue: %w", err)
 	}
 	run := &testRun{opts: opts, sources: sources, catalogue: catalogue, report: &TestReport{}}
-	if run.set, _, err = rule.Load(opts, sources...); err != nil {
+	if run.set, _, err = rule.Load(opts.Options, sources...); err != nil {
 		return nil, err
 	}
 	for _, source := range sources {
@@ -102,7 +111,7 @@ func RunTests(opts rule.Options, sources ...fs.FS) (*TestReport, error) {
 
 // testRun is a run of all tests.
 type testRun struct {
-	opts      rule.Options
+	opts      TestOptions
 	sources   []fs.FS
 	set       *rule.Set
 	catalogue *resource.Catalogue
@@ -180,10 +189,14 @@ func (t *testRun) file(source fs.FS, name string) ([]TestResult, error) {
 		return nil, fmt.Errorf("%s: no rule has the id or name %q", name, f.Rule)
 	}
 	var results []TestResult
+	book := t.opts.Accounts
+	if len(f.Accounts) > 0 {
+		book = accounts.New(f.Accounts)
+	}
 	for n := range f.Tests {
 		c := &f.Tests[n]
 		result := TestResult{File: name, Rule: r.ID, Name: c.Name, Fires: len(c.Expect) > 0}
-		found, err := t.found(set, r, source, path.Dir(name), f.Base, c)
+		found, err := t.found(set, r, book, source, path.Dir(name), f.Base, c)
 		if err != nil {
 			return results, fmt.Errorf("%s: test %q: %w", name, c.Name, err)
 		}
@@ -199,6 +212,8 @@ type strictFile struct {
 	Base  map[string]any      `yaml:"base"`
 	Lists map[string][]string `yaml:"lists"`
 	Tests []testCase          `yaml:"tests"`
+
+	Accounts map[string]rule.Account `yaml:"accounts"`
 }
 
 func find(set *rule.Set, ref string) *rule.Rule {
@@ -215,18 +230,19 @@ func (t *testRun) withLists(lists map[string][]string) (*rule.Set, error) {
 	if len(lists) == 0 {
 		return t.set, nil
 	}
-	opts := t.opts
+	opts := t.opts.Options
 	opts.Override = lists
 	set, _, err := rule.Load(opts, t.sources...)
 	return set, err
 }
 
 // found is what a rule finds in a test, but for what is held back.
-func (t *testRun) found(set *rule.Set, r *rule.Rule, source fs.FS, dir string, base map[string]any, c *testCase) (found []Finding, err error) {
-	s, err := Simulate(set, t.catalogue)
+func (t *testRun) found(set *rule.Set, r *rule.Rule, book *accounts.Book, source fs.FS, dir string, base map[string]any, c *testCase) (found []Finding, err error) {
+	s, err := Simulate(set, t.catalogue.WithAccounts(book))
 	if err != nil {
 		return nil, err
 	}
+	s.Accounts = book
 	defer func() { err = errors.Join(err, s.Close()) }()
 	for i, asset := range c.Assets {
 		s.Assets = append(s.Assets, Touched{Key: cmp.Or(asset["resource.key"], fmt.Sprint("asset-", i)), After: assetFields(asset)})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	accounts "github.com/cairnstream/cairn/processor/account"
 	"github.com/cairnstream/cairn/processor/rule"
 )
 
@@ -51,7 +52,7 @@ tests:
 
 // TestTestsBesideTheRules: an alert holds back those of the next hour.
 func TestTestsBesideTheRules(t *testing.T) {
-	report, err := RunTests(rule.Options{}, folder("a.yml", small("a", "Title"), "a.test.yml", testsOfA,
+	report, err := RunTests(TestOptions{}, folder("a.yml", small("a", "Title"), "a.test.yml", testsOfA,
 		"data/one.json", `{"Records":[{"eventTime":"2026-03-03T00:30:00Z","eventName":"A","recipientAccountId":"111122223333"},{"eventTime":"2026-03-03T00:30:00Z","eventName":"B"}]}`,
 		"b.yml", small("b", "Bare")))
 	if err != nil {
@@ -82,7 +83,7 @@ func TestMistakesInTestsAreErrors(t *testing.T) {
 		"rule: a\ntests: [{name: n, steps: [{file: gone.json}]}]":           "gone.json",
 		"rule: a\ntests: [{name: n, steps: [{event: {eventTime: never}}]}]": `test "n"`,
 	} {
-		_, err := RunTests(rule.Options{}, folder("a.yml", small("a", "A"), "a.test.yml", text))
+		_, err := RunTests(TestOptions{}, folder("a.yml", small("a", "A"), "a.test.yml", text))
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s\nthe error is %v, want %s", text, err, want)
 		}
@@ -111,7 +112,7 @@ tests:
     steps: [{event: {userIdentity: {userName: bob}}}]
     expect: []
 `
-	report, err := RunTests(rule.Options{}, folder("t.yml", text, "t.test.yml", tests, "_lists/leavers.txt", "bob\n"))
+	report, err := RunTests(TestOptions{}, folder("t.yml", text, "t.test.yml", tests, "_lists/leavers.txt", "bob\n"))
 	if err != nil || report.Failed() != 0 || len(report.Untested) != 0 {
 		t.Errorf("%v: %+v", err, report)
 	}
@@ -124,11 +125,11 @@ func TestRegressionData(t *testing.T) {
 	files := func(kind string) fs.FS {
 		return folder("rules/a.yml", small("a", "A"), "regression/a/info.yml", strings.Replace(info, "TYPE", kind, 1), "regression/a/e.json", events)
 	}
-	report, err := RunTests(rule.Options{}, files("json"))
+	report, err := RunTests(TestOptions{}, files("json"))
 	if err != nil || len(report.Results) != 1 || !report.Results[0].Passed {
 		t.Errorf("%v: %+v", err, report)
 	}
-	if _, err := RunTests(rule.Options{}, files("evtx")); err == nil || !strings.Contains(err.Error(), `has the type "evtx"`) {
+	if _, err := RunTests(TestOptions{}, files("evtx")); err == nil || !strings.Contains(err.Error(), `has the type "evtx"`) {
 		t.Errorf("the error is %v", err)
 	}
 }
@@ -149,7 +150,7 @@ func TestFilledInMembersAreTheSameOnEachRun(t *testing.T) {
 
 // TestTheExamplesPassTheirTests runs those of the rules' folder of examples.
 func TestTheExamplesPassTheirTests(t *testing.T) {
-	report, err := RunTests(rule.Options{}, examples)
+	report, err := RunTests(TestOptions{}, examples)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,5 +161,38 @@ func TestTheExamplesPassTheirTests(t *testing.T) {
 	}
 	if len(report.Untested) != 0 || len(report.Results) < 18 {
 		t.Errorf("%d tests, untested %q", len(report.Results), report.Untested)
+	}
+}
+
+const prodOnly = `title: Prod only
+id: prod
+logsource: {product: aws, service: cloudtrail}
+detection: {s: {eventName: A, account.environment: prod}, condition: s}
+`
+
+// TestTestsKnowAccounts: from the accounts file, or from the test's own.
+func TestTestsKnowAccounts(t *testing.T) {
+	tests := func(own string) string {
+		return "rule: prod\n" + own + `tests:
+  - name: fires
+    steps: [{event: {eventName: A}}]
+    expect: [{count: 1}]
+  - name: silent
+    steps: [{event: {eventName: A, recipientAccountId: '444455556666'}}]
+    expect: []
+`
+	}
+	book := accounts.New(map[string]rule.Account{"111122223333": {Environment: "prod"}})
+	other := accounts.New(map[string]rule.Account{"444455556666": {Environment: "prod"}})
+	own := "accounts: {'111122223333': {alias: shop, environment: prod}}\n"
+	for _, c := range []struct {
+		book   *accounts.Book
+		tests  string
+		failed int
+	}{{book, "", 0}, {nil, "", 1}, {nil, own, 0}, {other, own, 0}, {other, "", 2}} {
+		report, err := RunTests(TestOptions{Accounts: c.book}, folder("p.yml", prodOnly, "p.test.yml", tests(c.tests)))
+		if err != nil || report.Failed() != c.failed {
+			t.Errorf("%q: %v, %+v", c.tests, err, report)
+		}
 	}
 }

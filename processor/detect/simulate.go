@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	accounts "github.com/cairnstream/cairn/processor/account"
 	"github.com/cairnstream/cairn/processor/cloudtrail"
 	"github.com/cairnstream/cairn/processor/identity"
 	"github.com/cairnstream/cairn/processor/resource"
@@ -26,6 +27,8 @@ type Simulation struct {
 	records   map[string]*resource.Record
 	names     resource.MapNames
 	clock     time.Time
+	// Accounts are what is known of accounts; nil: nothing.
+	Accounts *accounts.Book
 	// Assets, if set, are the resources that every event touches, in place of
 	// those of the inventory.
 	Assets []Touched
@@ -66,7 +69,7 @@ func (s *Simulation) Event(e *cloudtrail.Event, yield func(*Finding)) error {
 	if err := s.Advance(e.Time, yield); err != nil {
 		return err
 	}
-	in := &Event{Input: rule.Input{Event: e, Actor: identity.Resolve(e)}, Hash: key.HashOf(e.Account()), Arrival: s.clock}
+	in := &Event{Input: rule.Input{Event: e, Actor: identity.Resolve(e), Account: s.Accounts.Look(e.Account())}, Hash: key.HashOf(e.Account()), Arrival: s.clock}
 	touched := s.touch(e)
 	for i := range touched {
 		in.Resources = append(in.Resources, touched[i].Key)

@@ -170,7 +170,7 @@ func TestAttacksAreMet(t *testing.T) {
 }
 
 func TestRulesPassTheirTests(t *testing.T) {
-	report, err := detect.RunTests(rule.Options{}, FS())
+	report, err := detect.RunTests(detect.TestOptions{}, FS())
 	if err != nil {
 		t.Fatal(err)
 	}
