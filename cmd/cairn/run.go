@@ -94,6 +94,7 @@ func (c *runCmd) Run(e *env) error {
 	}
 	log := c.logger(e)
 	metrics := fleet.NewMetrics()
+	files := fleet.WatchRules(c.Rules, c.compile)
 	set, err := c.load(e)
 	if err != nil {
 		return err
@@ -110,7 +111,7 @@ func (c *runCmd) Run(e *env) error {
 		return err
 	}
 	sent := alert.NewMetrics()
-	out, err := newOutbox(e.ctx, e, c.Rules, cfg.Rules.Set, sent, log)
+	out, err := newOutbox(e.ctx, e, c.Rules, cfg.Rules.Set, c.flags(c.place), sent, log)
 	if err != nil {
 		return err
 	}
@@ -125,7 +126,7 @@ func (c *runCmd) Run(e *env) error {
 		return err
 	}
 	defer closeHealth()
-	go c.followRules(e, cfg.Rules, metrics, log)
+	go c.followRules(e, w, files)
 	return w.Run(e.ctx)
 }
 

@@ -12,7 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -20,7 +20,6 @@ import (
 
 	"github.com/cairnstream/cairn/processor"
 	"github.com/cairnstream/cairn/processor/kcl"
-	"github.com/cairnstream/cairn/processor/rule"
 	"github.com/cairnstream/cairn/state/blob"
 	"github.com/cairnstream/cairn/state/gc"
 	"github.com/cairnstream/cairn/state/manifest"
@@ -33,6 +32,8 @@ type Config struct {
 	// source, checkpoint and rules are filled in.
 	Shard processor.Config
 	Rules *Rules
+	// Accounts are what is known of the organisation's accounts; nil: nothing.
+	Accounts *Accounts
 
 	Kinesis  *kinesis.Client
 	DynamoDB *dynamodb.Client
@@ -51,37 +52,15 @@ type Config struct {
 	Log     *slog.Logger
 }
 
-// Rules are the rules that all shards of a process use. They can be exchanged
-// while the shards are at work.
-type Rules struct{ set atomic.Pointer[rule.Set] }
-
-// NewRules begins with a set.
-func NewRules(set *rule.Set) *Rules {
-	r := &Rules{}
-	r.set.Store(set)
-	return r
-}
-
-// Set is the present set.
-func (r *Rules) Set() *rule.Set { return r.set.Load() }
-
-// Exchange makes set the present one. Each shard takes it between two batches.
-func (r *Rules) Exchange(set *rule.Set) { r.set.Store(set) }
-
-// groups tells whether a rule of the set needs all events of a partition key.
-func groups(set *rule.Set) bool {
-	for _, r := range set.Rules() {
-		if r.Correlation != nil || r.Baseline != nil || r.FirstSeen != nil {
-			return true
-		}
-	}
-	return false
-}
-
 // Worker is one member of a fleet.
 type Worker struct {
 	cfg     Config
 	consume *kcl.Worker
+
+	mu        sync.Mutex
+	unkeyed   bool          // the stream places records without regard to their key
+	retention time.Duration // of the stream, when it was described
+	described time.Time
 }
 
 // New prepares a worker.
@@ -91,8 +70,8 @@ func New(cfg Config) (*Worker, error) {
 	w.consume, err = kcl.New(kcl.Config{
 		App: cfg.Shard.App, Stream: cfg.Stream, Kinesis: cfg.Kinesis, DynamoDB: cfg.DynamoDB,
 		From: cfg.From, Lease: cfg.Lease, MaxShards: cfg.MaxShards, FanOut: cfg.FanOut,
-		Keyed: groups(cfg.Rules.Set()) && !cfg.AllowUnkeyed,
-		Open:  w.open, Position: w.position, Metrics: cfg.Metrics.KCL, Log: cfg.Log,
+		Keyed: w.keyed, Distribution: w.distribution,
+		Open: w.open, Position: w.position, Metrics: cfg.Metrics.KCL, Log: cfg.Log,
 	})
 	return w, err
 }
@@ -104,33 +83,35 @@ func (w *Worker) Run(ctx context.Context) error {
 	go w.collect(collecting)
 	err := w.consume.Run(ctx)
 	if errors.Is(err, kcl.ErrUnkeyed) {
-		return fmt.Errorf("%w: choose a stream that keeps partition keys together (update-stream-mode does not change that; make a new stream), or run with --allow-unkeyed", err)
+		return fmt.Errorf("%w (%s): %s", err, name(grouping(w.cfg.Rules.Set())), unkeyedAdvice)
 	}
 	return err
 }
+
+// keyed tells whether the worker must not begin on a stream that does not keep
+// partition keys together.
+func (w *Worker) keyed() bool { return !w.cfg.AllowUnkeyed && len(grouping(w.cfg.Rules.Set())) > 0 }
 
 // open opens a shard under its lease.
 func (w *Worker) open(ctx context.Context, info kcl.ShardInfo) (kcl.Shard, error) {
 	began := time.Now()
 	cfg := w.cfg.Shard
-	set := w.cfg.Rules.Set()
+	set, book := w.cfg.Rules.Set(), w.cfg.Accounts.Book()
 	cfg.Stream, cfg.Shard, cfg.HashRange, cfg.HashShare, cfg.Parents = w.cfg.Stream, info.Shard, info.HashRange, info.HashShare, info.Parents
 	source := info.Stream.Source()
 	cfg.Source = func(string) string { return source }
-	cfg.Rules, cfg.Checkpoint, cfg.Hint = set, info.Checkpoint, info.Hint
+	cfg.Rules, cfg.Accounts, cfg.Checkpoint, cfg.Hint = set, book, info.Checkpoint, info.Hint
 	m := w.cfg.Metrics
 	cfg.Committed = func(c processor.Commit) { m.committed(info.Shard, c) }
 	s, err := processor.Open(ctx, cfg)
 	if err != nil {
-		m.openFailures.Inc()
-		return nil, err
+		return nil, m.openFailed(ctx, info.Shard, err)
 	}
-	m.restoreSeconds.Observe(time.Since(began).Seconds())
-	member := &member{Shard: s, id: info.Shard, rules: w.cfg.Rules, using: set, metrics: m}
-	if err := w.lookForGap(ctx, s, info); err != nil {
-		return nil, errors.Join(err, member.Close())
+	member := &member{Shard: s, worker: w, id: info.Shard, using: set, book: book, complete: complete(s, cfg.Lateness)}
+	if err := w.lookForGap(ctx, member, began, ""); err != nil {
+		return nil, m.openFailed(ctx, info.Shard, errors.Join(err, s.Close()))
 	}
-	m.opened(info.Shard)
+	m.opened(info.Shard, time.Since(began))
 	return member, nil
 }
 

@@ -3,52 +3,115 @@ package fleet
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 
 	"github.com/cairnstream/cairn/processor"
-	"github.com/cairnstream/cairn/processor/kcl"
 	"github.com/cairnstream/cairn/state/manifest"
 )
 
-// nearHorizon is how close to the end of its retention a position is looked at.
-const nearHorizon = time.Hour
+// How long a stream keeps records, and when that is looked at.
+const (
+	leastRetention = 24 * time.Hour // that a stream can have
+	clockSkew      = time.Minute    // by which the stream's clock may be ahead
+	lookEvery      = time.Minute    // while a shard is read that is so far behind
+	describeEvery  = 5 * time.Minute
+)
+
+// complete is a time of arrival up to which a shard that was just opened has all
+// records: that of its last record, or a later one at which it was read to its
+// tip. The watermark tells of that, but not further than its last commit.
+func complete(s *processor.Shard, lateness time.Duration) time.Time {
+	m := s.Manifest()
+	tip := m.Watermark
+	if !tip.IsZero() {
+		tip = tip.Add(lateness)
+	}
+	if !m.Committed.IsZero() && tip.After(m.Committed) {
+		tip = m.Committed
+	}
+	if at := s.Arrival(); at.After(tip) {
+		return at
+	}
+	return tip
+}
+
+// nearHorizon tells that records may be removed from the stream before this
+// shard has read them, and that it was not looked for that lately.
+func (m *member) nearHorizon(now time.Time) bool {
+	return !m.complete.IsZero() && now.Sub(m.complete) > leastRetention-clockSkew && now.Sub(m.looked) >= lookEvery
+}
 
 // lookForGap finds out whether records were gone before the shard could read
-// them. It does not wait for an error: an old position may be served from the
-// oldest record that is left, in silence.
-func (w *Worker) lookForGap(ctx context.Context, s *processor.Shard, info kcl.ShardInfo) error {
-	if s.Position() == "" || s.Arrival().IsZero() {
+// them. It does not wait for an error: the stream serves an old position from the
+// oldest record that is left, in silence. next is the first record that was read
+// behind the shard's position; "" when nothing was.
+//
+// A gap is what cannot be excluded: the stream does not tell whether there was
+// something in it.
+func (w *Worker) lookForGap(ctx context.Context, m *member, now time.Time, next string) error {
+	if !m.nearHorizon(now) {
 		return nil
 	}
-	summary, err := w.cfg.Kinesis.DescribeStreamSummary(ctx, &kinesis.DescribeStreamSummaryInput{StreamName: &w.cfg.Stream})
+	m.looked = now
+	retention, err := w.retain(ctx, now)
 	if err != nil {
-		return fmt.Errorf("describe the stream %s: %w", w.cfg.Stream, err)
-	}
-	retention := time.Duration(24) * time.Hour
-	if h := summary.StreamDescriptionSummary.RetentionPeriodHours; h != nil {
-		retention = time.Duration(*h) * time.Hour
-	}
-	if time.Since(s.Arrival()) < retention-nearHorizon {
-		return nil
-	}
-	first, err := w.oldest(ctx, info.Shard)
-	if err != nil || first == nil {
 		return err
 	}
-	at := s.Manifest().Seq
-	if manifest.CompareSeq(*first.SequenceNumber, at) > 0 {
-		g := manifest.Gap{From: at, To: *first.SequenceNumber, FromTime: s.Arrival(), Reason: "retention"}
-		if first.ApproximateArrivalTimestamp != nil {
-			g.ToTime = first.ApproximateArrivalTimestamp.UTC()
-		}
-		s.Lost(g)
-		w.cfg.Metrics.gaps.Inc()
+	if now.Sub(m.complete) < retention-clockSkew {
+		return nil
 	}
+	first, err := w.oldest(ctx, m.id)
+	if err != nil {
+		return err
+	}
+	gap := manifest.Gap{From: trim(m.Position()), FromTime: m.complete, ToTime: now.Add(-retention).UTC(), Reason: "retention"}
+	if first != nil {
+		gap.To, gap.ToTime = aws.ToString(first.SequenceNumber), aws.ToTime(first.ApproximateArrivalTimestamp).UTC()
+		if manifest.CompareSeq(gap.To, gap.From) <= 0 {
+			return nil // the last record that was read is there still
+		}
+	}
+	if next != "" {
+		gap.To = trim(next)
+	}
+	m.Lost(gap)
+	m.completeTo(now.Add(-retention)) // what was before is accounted for
+	w.cfg.Metrics.gaps.Inc()
 	return nil
 }
+
+// trim brings a sequence number to the form in which a stream writes it.
+func trim(sequence string) string { return strings.TrimLeft(sequence, "0") }
+
+// retain is how long the stream keeps records.
+func (w *Worker) retain(ctx context.Context, now time.Time) (time.Duration, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.described.IsZero() && now.Sub(w.described) < describeEvery {
+		return w.retention, nil
+	}
+	out, err := w.cfg.Kinesis.DescribeStreamSummary(ctx, &kinesis.DescribeStreamSummaryInput{StreamName: &w.cfg.Stream})
+	if err != nil {
+		return 0, fmt.Errorf("ask how long the stream %s keeps records: %w", w.cfg.Stream, err)
+	}
+	w.retention, w.described = leastRetention, now
+	if h := out.StreamDescriptionSummary.RetentionPeriodHours; h != nil {
+		w.retention = time.Duration(*h) * time.Hour
+	}
+	return w.retention, nil
+}
+
+// Reads that look for the oldest record: a read may come back empty though there
+// are records behind it.
+const (
+	oldestReads = 20
+	oldestLimit = 100 // records; the first is what is wanted
+)
 
 // oldest is the oldest record that a shard still has, nil when it has none.
 func (w *Worker) oldest(ctx context.Context, shard string) (*types.Record, error) {
@@ -57,16 +120,15 @@ func (w *Worker) oldest(ctx context.Context, shard string) (*types.Record, error
 	if err != nil {
 		return nil, fmt.Errorf("look for the oldest record of %s: %w", shard, err)
 	}
-	// A read may come back empty though there are records behind it.
-	for iterator, reads := it.ShardIterator, 0; iterator != nil && reads < 20; reads++ {
-		out, err := w.cfg.Kinesis.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: iterator})
+	for iterator, reads := it.ShardIterator, 0; iterator != nil && reads < oldestReads; reads++ {
+		out, err := w.cfg.Kinesis.GetRecords(ctx, &kinesis.GetRecordsInput{ShardIterator: iterator, Limit: aws.Int32(oldestLimit)})
 		if err != nil {
 			return nil, fmt.Errorf("look for the oldest record of %s: %w", shard, err)
 		}
 		if len(out.Records) > 0 {
 			return &out.Records[0], nil
 		}
-		if out.MillisBehindLatest == nil || *out.MillisBehindLatest == 0 {
+		if aws.ToInt64(out.MillisBehindLatest) == 0 {
 			return nil, nil
 		}
 		iterator = out.NextShardIterator

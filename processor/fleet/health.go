@@ -36,22 +36,44 @@ func (m *Metrics) Handler(profiles bool, more ...prometheus.Collector) http.Hand
 	return mux
 }
 
+// Standing is what /readyz tells of a shard that this worker has a lease on.
+type Standing struct {
+	Shard            string  `json:"shard"`
+	CommitAgeSeconds float64 `json:"commit_age_seconds"`
+	Checkpoint       int64   `json:"checkpoint,omitempty"` // number of the last commit
+	Sequence         string  `json:"sequence,omitempty"`   // committed up to here
+	Watermark        string  `json:"watermark,omitempty"`
+	// Error is why the shard could not be opened; the age is that of the first
+	// attempt then.
+	Error string `json:"error,omitempty"`
+}
+
 // readiness is the answer of /readyz.
 type readiness struct {
 	Ready  bool       `json:"ready"`
-	Why    string     `json:"why,omitempty"`
+	Why    []string   `json:"why,omitempty"`
+	Leases int        `json:"leases"`
 	Shards []Standing `json:"shards"`
 }
 
 // ready answers 200 when all shards that this worker has a lease on commit in
-// time. A worker without shards is ready: it waits for its share.
+// time, and rules see what they should. A worker without shards is ready: it
+// waits for its share.
 func (m *Metrics) ready(w http.ResponseWriter, _ *http.Request) {
-	r := readiness{Ready: true, Shards: m.Standings()}
+	r := readiness{Leases: m.KCL.Leases(), Shards: m.Standings()}
 	for _, s := range r.Shards {
-		if s.CommitAgeSeconds > stuckAfter.Seconds() {
-			r.Ready, r.Why = false, "shard "+s.Shard+" has not committed for long: is a store or the stream down?"
+		switch {
+		case s.CommitAgeSeconds <= stuckAfter.Seconds():
+		case s.Error != "":
+			r.Why = append(r.Why, "shard "+s.Shard+" does not open: "+s.Error)
+		default:
+			r.Why = append(r.Why, "shard "+s.Shard+" has not committed for long: is a store or the stream down?")
 		}
 	}
+	if why := m.whyBlind(); why != "" {
+		r.Why = append(r.Why, why)
+	}
+	r.Ready = len(r.Why) == 0
 	w.Header().Set("Content-Type", "application/json")
 	if !r.Ready {
 		w.WriteHeader(http.StatusServiceUnavailable)
@@ -59,17 +81,32 @@ func (m *Metrics) ready(w http.ResponseWriter, _ *http.Request) {
 	_ = json.MarshalWrite(w, r)
 }
 
-// Standings tells of all shards that are open, by their names.
+func (m *Metrics) whyBlind() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.blinded
+}
+
+// Standings tells of all shards that are open or do not open, by their names.
 func (m *Metrics) Standings() []Standing {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	now := time.Now()
 	out := []Standing{}
 	for id, s := range m.shards {
-		row := Standing{Shard: id, CommitAgeSeconds: time.Since(s.at).Seconds()}
+		if !s.closed.IsZero() {
+			continue
+		}
+		row := Standing{Shard: id, CommitAgeSeconds: now.Sub(s.at).Seconds()}
 		if s.last != nil {
 			row.Checkpoint, row.Sequence, row.Watermark = s.last.Ckpt, s.last.Seq, s.last.Watermark.Format(time.RFC3339)
 		}
 		out = append(out, row)
+	}
+	for id, f := range m.failing {
+		if now.Sub(f.last) <= forgetAfter {
+			out = append(out, Standing{Shard: id, CommitAgeSeconds: now.Sub(f.since).Seconds(), Error: f.err})
+		}
 	}
 	slices.SortFunc(out, func(a, b Standing) int { return strings.Compare(a.Shard, b.Shard) })
 	return out

@@ -26,8 +26,9 @@ type checkpointer struct {
 
 var _ chk.Checkpointer = (*checkpointer)(nil)
 
-// Init makes the lease table if it is not there.
-func (c *checkpointer) Init() error { return c.leases.table.ready(context.Background()) }
+// Init has nothing to do: the worker has made the lease table before it starts the
+// library.
+func (c *checkpointer) Init() error { return nil }
 
 // GetLease serves three callers. The event loop wants a shard that this worker
 // does not have; it may also ask while the last consumer of the shard is ending
@@ -58,8 +59,13 @@ func (c *checkpointer) ticked(s *par.ShardStatus) {
 	}
 }
 
-// CheckpointSequence writes the checkpoint that the status holds.
+// CheckpointSequence writes the checkpoint that the status holds, unless this
+// worker has written the same one before: a shard that has ended tells the table
+// itself, and then the library, which notes it in the status.
 func (c *checkpointer) CheckpointSequence(s *par.ShardStatus) error {
+	if c.leases.noted(s.ID) == s.GetCheckpoint() {
+		return nil
+	}
 	return c.leases.Checkpoint(context.Background(), s.ID, s.GetCheckpoint())
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/cairnstream/cairn/processor"
 	"github.com/cairnstream/cairn/processor/cloudtrail"
 	"github.com/cairnstream/cairn/state/key"
+	"github.com/cairnstream/cairn/state/manifest"
 )
 
 // Shard is what a worker does with the shard that it has a lease on. It is
@@ -158,8 +159,12 @@ func (c *consumer) shut() {
 // fail gives up a shard that cannot go on. It is closed without a commit, and
 // left alone for a while.
 func (c *consumer) fail(err error) {
-	if c.ctx.Err() == nil {
-		c.worker.cfg.Log.Error("a shard failed", "shard", c.info.Shard, "error", err)
+	switch log := c.worker.cfg.Log.With("shard", c.info.Shard, "error", err); {
+	case c.ctx.Err() != nil: // why it ended is in the log
+	case errors.Is(err, manifest.ErrFenced), errors.Is(err, ErrLeaseLost):
+		log.Warn("another worker has taken the shard over; this one stops to work on it and has lost nothing that was committed")
+	default:
+		log.Error("a shard failed; it is closed, and tried again from its last commit")
 	}
 	c.worker.leases.fail(c.lease, err)
 	c.giveUp(err)

@@ -47,6 +47,7 @@ func (r *reader) subscribe(ctx context.Context, p *kinesis.SubscribeToShardInput
 	if err != nil {
 		return out, md, err
 	}
+	r.metrics.reading(shard)
 	s := &subscription{reader: r, shard: shard, events: awsjson.New11(schemas.Kinesis_20131202)}
 	ctx, s.cancel = context.WithCancel(ctx)
 	s.stop = context.AfterFunc(admitted, s.cancel)
@@ -204,8 +205,8 @@ func (s *subscription) deliver(e *types.SubscribeToShardEvent) {
 	if e.MillisBehindLatest == nil {
 		e.MillisBehindLatest = aws.Int64(0)
 	}
+	s.reader.metrics.read(s.shard, e.Records, *e.MillisBehindLatest)
 	mask(e.Records)
-	s.reader.count(e.Records)
 	s.any = true
 }
 

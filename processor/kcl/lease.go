@@ -42,7 +42,7 @@ func (l *Leases) renew(h *lease) {
 		wait = l.cfg.TTL / 4
 		if err := l.renewOnce(h); err != nil && h.ctx.Err() == nil {
 			l.cfg.Log.Warn("a lease was not renewed", "shard", h.shard, "error", err)
-			l.cfg.Metrics.leaseEvents.WithLabelValues("renewal_failed").Inc()
+			l.cfg.Metrics.leaseEvents.WithLabelValues(eventRenewalFailed).Inc()
 			wait = l.cfg.TTL / 10
 		}
 	}
@@ -93,7 +93,9 @@ func (l *Leases) expire(h *lease) {
 	l.lose(h, fmt.Errorf("%w: it ran out without a renewal", ErrLeaseLost))
 }
 
-// lose ends a lease that is not this worker's any more.
+// lose ends a lease that is not this worker's any more. That is a warning: the
+// shard goes on with another worker, or here under a new lease, and nothing of it
+// is lost.
 func (l *Leases) lose(h *lease, cause error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -101,8 +103,9 @@ func (l *Leases) lose(h *lease, cause error) {
 		return
 	}
 	h.end(cause)
-	l.cfg.Metrics.leaseEvents.WithLabelValues("lost").Inc()
-	l.cfg.Log.Error("a lease is lost", "shard", h.shard, "error", cause)
+	l.cfg.Metrics.leaseEvents.WithLabelValues(eventLost).Inc()
+	l.cfg.Log.Warn("this worker has lost its lease on a shard, as it could not renew it in time; what it had not committed is read again by the next owner. "+
+		"Often: the worker or the lease table is too slow for --lease", "shard", h.shard, "lease", l.cfg.TTL.String(), "error", cause)
 }
 
 // fail marks a shard that cannot go on here. Its consumer ends soon, and the
@@ -201,7 +204,7 @@ const freeRow = "REMOVE AssignedTo, LeaseToken, LeaseTimeout"
 func (l *Leases) drop(h *lease) error {
 	mine := l.valid(h)
 	h.end(errReleased)
-	ctx, cancel := context.WithTimeout(context.Background(), l.cfg.TTL/3)
+	ctx, cancel := context.WithTimeout(context.Background(), min(l.cfg.TTL/3, freeTime))
 	defer cancel()
 	var err error
 	if mine {
@@ -216,8 +219,8 @@ func (l *Leases) drop(h *lease) error {
 	l.noteEnd(h)
 	delete(l.held, h.shard)
 	close(h.freed)
-	l.cfg.Metrics.leases.Dec()
-	l.cfg.Metrics.leaseEvents.WithLabelValues("released").Inc()
+	l.cfg.Metrics.addLease(-1)
+	l.cfg.Metrics.leaseEvents.WithLabelValues(eventReleased).Inc()
 	return err
 }
 

@@ -189,8 +189,8 @@ func (l *Leases) hold(h *lease, until time.Time) {
 	h.until = until
 	h.expiry = time.AfterFunc(time.Until(until), func() { l.expire(h) })
 	l.held[h.shard] = h
-	l.cfg.Metrics.leaseEvents.WithLabelValues("gained").Inc()
-	l.cfg.Metrics.leases.Inc()
+	l.cfg.Metrics.leaseEvents.WithLabelValues(eventGained).Inc()
+	l.cfg.Metrics.addLease(1)
 	go l.renew(h)
 }
 
@@ -231,6 +231,14 @@ func (l *Leases) checkpoint(ctx context.Context, h *lease, sequence string) erro
 	delete(l.failures, h.shard)
 	l.mu.Unlock()
 	return nil
+}
+
+// noted is the checkpoint that this worker last wrote for a shard, or has read
+// since; "" if there is none.
+func (l *Leases) noted(shard string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.view.rows[shard].checkpoint
 }
 
 // Close makes the worker take no more shards and want none.

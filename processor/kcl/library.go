@@ -132,10 +132,5 @@ type monitor struct {
 	metrics *Metrics
 }
 
-// MillisBehindLatest is how far a read was behind the tip of a shard.
-func (m monitor) MillisBehindLatest(shard string, ms float64) {
-	m.metrics.lag.WithLabelValues(shard).Set(ms / 1000)
-}
-
-// DeleteMetricMillisBehindLatest forgets a shard.
-func (m monitor) DeleteMetricMillisBehindLatest(shard string) { m.metrics.lag.DeleteLabelValues(shard) }
+// DeleteMetricMillisBehindLatest tells that a shard is not read any more.
+func (m monitor) DeleteMetricMillisBehindLatest(shard string) { m.metrics.unread(shard) }

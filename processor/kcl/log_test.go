@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
 	"github.com/vmware/vmware-go-kcl-v2/logger"
 )
@@ -50,29 +49,5 @@ func TestDefect23FatalDoesNotExit(t *testing.T) {
 			}()
 			f("no client %d", 7)
 		}()
-	}
-}
-
-// All metrics can be registered together, and twice with different registries.
-func TestMetricsRegister(t *testing.T) {
-	for range 2 {
-		m, r := NewMetrics(), prometheus.NewRegistry()
-		r.MustRegister(m.Collectors()...)
-		mon := monitor{metrics: m}
-		mon.MillisBehindLatest("a", 1500)
-		m.leaseEvents.WithLabelValues("gained").Inc()
-		m.keys.WithLabelValues(oddMissing).Inc()
-		m.oddShards.WithLabelValues(oddRandom).Inc()
-		got, err := r.Gather()
-		if err != nil || len(got) != len(m.Collectors()) {
-			t.Fatalf("%d families of %d, %v", len(got), len(m.Collectors()), err)
-		}
-		if v := value(t, m.lag.WithLabelValues("a")); v != 1.5 {
-			t.Errorf("lag %v s, want 1.5", v)
-		}
-		mon.DeleteMetricMillisBehindLatest("a")
-		if got, err := r.Gather(); err != nil || len(got) != len(m.Collectors())-1 {
-			t.Errorf("the lag of a shard that is not read stays: %d families, %v", len(got), err)
-		}
 	}
 }

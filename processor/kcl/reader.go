@@ -110,6 +110,7 @@ func (r *reader) getIterator(ctx context.Context, p *kinesis.GetShardIteratorInp
 	out middleware.InitializeOutput, md middleware.Metadata, err error,
 ) {
 	shard := aws.ToString(p.ShardId)
+	r.metrics.reading(shard)
 	at := r.start(shard, p.ShardIteratorType, p.StartingSequenceNumber)
 	if p.ShardIteratorType == types.ShardIteratorTypeAtTimestamp && p.Timestamp != nil {
 		at = position{kind: p.ShardIteratorType, time: p.Timestamp} // our own, for one that expired
@@ -203,8 +204,8 @@ func (r *reader) delivered(iterator string, at cursor, out *kinesis.GetRecordsOu
 	if out.MillisBehindLatest == nil {
 		out.MillisBehindLatest = aws.Int64(0)
 	}
+	r.metrics.read(at.shard, out.Records, *out.MillisBehindLatest)
 	mask(out.Records)
-	r.count(out.Records)
 	if n := len(out.Records); n > 0 {
 		at.at = after(aws.ToString(out.Records[n-1].SequenceNumber))
 	}
@@ -212,15 +213,6 @@ func (r *reader) delivered(iterator string, at cursor, out *kinesis.GetRecordsOu
 	if out.NextShardIterator != nil {
 		r.enter(*out.NextShardIterator, at)
 	}
-}
-
-func (r *reader) count(records []types.Record) {
-	bytes := 0
-	for i := range records {
-		bytes += len(records[i].Data)
-	}
-	r.metrics.records.Add(float64(len(records)))
-	r.metrics.bytes.Add(float64(bytes))
 }
 
 // aggregateMagic begins an aggregate of the Kinesis Producer Library.

@@ -134,7 +134,7 @@ func (l *Leases) noteClaim(r row) {
 		return
 	}
 	h.claim = r.claim
-	l.cfg.Metrics.leaseEvents.WithLabelValues("claimed").Inc()
+	l.cfg.Metrics.leaseEvents.WithLabelValues(eventClaimed).Inc()
 	l.cfg.Log.Info("another worker asks for a shard", "shard", r.shard, "worker", r.claim)
 }
 

@@ -36,12 +36,13 @@ type Config struct {
 	// allows 5 reads in a second, of all its readers.
 	ReadEvery time.Duration
 
-	// Keyed tells that rules need what one partition key says in one shard. A
-	// stream that does not place records by their key is refused then.
-	Keyed bool
-	// Unkeyed, if not nil, is called when the stream stops to place records by
-	// their key while the worker runs.
-	Unkeyed func()
+	// Keyed, if not nil, tells whether rules of the moment need what one partition
+	// key says in one shard. A worker does not begin on a stream that does not
+	// place records by their key then.
+	Keyed func() bool
+	// Distribution, if not nil, is told whether the stream places records without
+	// regard to their key: before the worker begins, and when that has changed.
+	Distribution func(unkeyed bool)
 
 	// Open opens a shard. ctx ends with the lease on it, or when the worker has to
 	// give it up before it is open. It may take as long as a restore takes.
@@ -55,7 +56,7 @@ type Config struct {
 
 	// Tests have less.
 	sync       time.Duration // interval in which shards and leases are looked at; 0: 1 s
-	commitTime time.Duration // for all shards, when the worker stops; 0: 16 s
+	commitTime time.Duration // for all shards, when the worker stops; 0: 14 s
 }
 
 // ShardInfo is what a worker knows of a shard that it has the lease on.
@@ -138,10 +139,10 @@ func (w *Worker) begin(ctx context.Context) (err error) {
 	if w.stream, err = Describe(ctx, w.cfg.Kinesis, w.cfg.Stream); err != nil {
 		return err
 	}
-	if w.stream.Unkeyed && w.cfg.Keyed {
+	w.noteDistribution(w.stream.Unkeyed)
+	if w.stream.Unkeyed && w.cfg.Keyed != nil && w.cfg.Keyed() {
 		return ErrUnkeyed
 	}
-	w.noteDistribution(w.stream.Unkeyed)
 	if err := w.leases.table.ready(ctx); err != nil {
 		return err
 	}
@@ -167,13 +168,8 @@ func (w *Worker) checkDistribution(ctx context.Context) {
 		w.cfg.Log.Warn("how the stream distributes records is not known", "error", err)
 		return
 	}
-	switched := s.Unkeyed && !w.unkeyed
-	w.noteDistribution(s.Unkeyed)
-	if switched && w.cfg.Keyed {
-		w.cfg.Log.Error("the stream was switched", "error", ErrUnkeyed)
-		if w.cfg.Unkeyed != nil {
-			w.cfg.Unkeyed()
-		}
+	if s.Unkeyed != w.unkeyed {
+		w.noteDistribution(s.Unkeyed)
 	}
 }
 
@@ -183,13 +179,21 @@ func (w *Worker) noteDistribution(unkeyed bool) {
 	if unkeyed {
 		w.cfg.Metrics.unkeyed.Set(1)
 	}
+	if w.cfg.Distribution != nil {
+		w.cfg.Distribution(unkeyed)
+	}
 }
 
-// The time that a stop takes at most, and the parts of it: to commit all shards,
-// and to wait for the library.
+// StopTime is how long Run takes at most to give up all shards once its context
+// has ended.
+const StopTime = 22 * time.Second
+
+// Its parts: the last commits, which may linger a little; the writes that free
+// the rows of the lease table; and the end of the library, for which there is
+// more when the others were quick.
 const (
-	stopTime    = 25 * time.Second
-	commitTime  = 16 * time.Second
+	commitTime  = 14 * time.Second
+	freeTime    = 3 * time.Second
 	libraryTime = 8 * time.Second
 )
 
@@ -213,7 +217,7 @@ func (w *Worker) stop() error {
 	}()
 	select {
 	case <-done:
-	case <-time.After(min(libraryTime, stopTime-time.Since(began))):
+	case <-time.After(min(libraryTime, StopTime-time.Since(began))):
 		err = errors.Join(err, fmt.Errorf("%w: the client library hangs", ErrStop))
 	}
 	w.cfg.Log.Info("worker stopped", "worker", w.cfg.Worker, "seconds", time.Since(began).Seconds())

@@ -475,29 +475,48 @@ func TestUnkeyedStream(t *testing.T) {
 			RecordDistributionStrategy: types.RecordDistributionStrategyAuto,
 		}}, nil
 	}
-	refused := s.prepare("refused", func(c *Config) { c.Keyed = true })
+	keyed := func() bool { return true }
+	refused := s.prepare("refused", func(c *Config) { c.Keyed = keyed })
 	refused.kinesis.set(auto)
 	if err := refused.Run(t.Context()); !errors.Is(err, ErrUnkeyed) {
 		t.Errorf("a stream that distributes by itself: %v, want ErrUnkeyed", err)
 	}
-	allowed := s.prepare("allowed")
+	allowed := s.prepare("allowed", func(c *Config) { c.Keyed = func() bool { return false } })
 	allowed.kinesis.set(auto)
 	allowed.begin()
 	allowed.holds(1)
 	if v := value(t, allowed.cfg.Metrics.unkeyed); v != 1 {
 		t.Errorf("metric %v, want 1", v)
 	}
-	called := make(chan struct{}, 1)
-	switched := s.prepare("switched", func(c *Config) { c.Keyed, c.Unkeyed = true, func() { called <- struct{}{} } })
-	switched.begin()
-	eventually(t, "it runs", func() bool { return switched.dynamo.count("Scan") > 0 })
-	switched.kinesis.set(auto)
-	switched.stop()
-	<-switched.done
-	switched.checkDistribution(t.Context())
-	switched.checkDistribution(t.Context())
-	if len(called) != 1 {
-		t.Errorf("told %d times of the switch, want once", len(called))
+}
+
+// A stream that is switched while it is read does not end the worker, which tells
+// of each change once.
+func TestStreamThatIsSwitched(t *testing.T) {
+	s := newStream(t, 1)
+	strategy := types.RecordDistributionStrategyUserPartitionKey
+	var told []bool
+	w := s.prepare("one", func(c *Config) {
+		c.Keyed, c.Distribution = func() bool { return true }, func(unkeyed bool) { told = append(told, unkeyed) }
+	})
+	w.kinesis.set(func(operation string, _ any) (any, error) {
+		if operation != "DescribeStreamSummary" {
+			return nil, nil
+		}
+		return &kinesis.DescribeStreamSummaryOutput{StreamDescriptionSummary: &types.StreamDescriptionSummary{RecordDistributionStrategy: strategy}}, nil
+	})
+	w.begin()
+	w.holds(1)
+	w.halt() // the test does what the worker does every few minutes
+	for _, now := range []types.RecordDistributionStrategy{"", types.RecordDistributionStrategyAuto, types.RecordDistributionStrategyAuto, types.RecordDistributionStrategyUserPartitionKey} {
+		strategy = now
+		w.checkDistribution(t.Context())
+	}
+	if !slices.Equal(told, []bool{false, true, false}) {
+		t.Errorf("told %v, want it of the start and of two changes", told)
+	}
+	if v := value(t, w.cfg.Metrics.unkeyed); v != 0 {
+		t.Errorf("metric %v in the end, want 0", v)
 	}
 }
 
