@@ -22,6 +22,7 @@ type replayCmd struct {
 	Paths []string `arg:"" optional:"" name:"path" help:"CloudTrail files, folders, s3:// prefixes, or - for standard input; without any, a bundled sample."`
 	place
 	ruleFlags
+	accountsFlag
 	tuning
 	output
 	Strict     bool `help:"Fail when a record was quarantined." env:"CAIRN_STRICT"`
@@ -70,6 +71,10 @@ type report struct {
 	EventsPerSecond float64 `json:"events_per_second"`
 	Lake            string  `json:"lake"`
 	State           string  `json:"state"`
+	// UnknownAccounts are those that the accounts file does not have; none
+	// without a file.
+	UnknownAccounts []string `json:"unknown_accounts,omitempty"`
+
 	Totals          counts  `json:"totals"`
 }
 
@@ -138,7 +143,11 @@ func (c *replayCmd) config(e *env, at place) (replay.Config, error) {
 	if err != nil {
 		return replay.Config{}, err
 	}
-	return c.pipeline(e.ctx, at, processor.Config{Rules: rules, Log: logger(e)})
+	book, err := c.book(e)
+	if err != nil {
+		return replay.Config{}, err
+	}
+	return c.pipeline(e.ctx, at, processor.Config{Rules: rules, Accounts: book, Log: logger(e)})
 }
 
 // thrift makes the collector run at half of its usual growth, unless the
@@ -161,6 +170,7 @@ func (t tuning) pipeline(ctx context.Context, at place, shard processor.Config) 
 	if shard.Catalogue, err = resource.LoadCatalogue(more...); err != nil {
 		return replay.Config{}, err
 	}
+	shard.Catalogue = shard.Catalogue.WithAccounts(shard.Accounts)
 	if shard.Lake, err = at.openLake(ctx); err != nil {
 		return replay.Config{}, err
 	}
@@ -194,7 +204,7 @@ func newReport(r *replay.Result, in *replay.Inputs, elapsed time.Duration, cfg r
 		counts: countsOf(r.Run, r.Resources), Totals: countsOf(r.Total, r.Resources),
 		Files: r.Files, SkippedFiles: in.Skipped, ElapsedSeconds: elapsed.Seconds(),
 		EventsPerSecond: float64(r.Run.Rows) / elapsed.Seconds(),
-		Lake:            cfg.Shard.Lake.URL(), State: cfg.Shard.State.URL(),
+		Lake:            cfg.Shard.Lake.URL(), State: cfg.Shard.State.URL(), UnknownAccounts: cfg.Shard.Accounts.Unknown(),
 	}
 }
 

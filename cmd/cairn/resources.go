@@ -23,6 +23,7 @@ type resourcesCmd struct {
 type inventoryFlags struct {
 	place
 	output
+	accountsFlag
 	AsOf      string   `help:"The inventory as of this time instead of now, RFC 3339 or YYYY-MM-DD." placeholder:"TIME"`
 	Catalogue []string `help:"Folder of inventory catalogue files to add (repeatable)." placeholder:"DIR" env:"CAIRN_CATALOGUE"`
 }
@@ -37,6 +38,11 @@ func (f *inventoryFlags) rows(e *env) ([]export.ResourceRow, error) {
 	if err != nil {
 		return nil, err
 	}
+	book, err := f.book(e)
+	if err != nil {
+		return nil, err
+	}
+	catalogue = catalogue.WithAccounts(book)
 	at, store, err := f.reader(e.ctx)
 	if err != nil {
 		return nil, err

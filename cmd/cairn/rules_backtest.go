@@ -19,6 +19,7 @@ import (
 type rulesBacktestCmd struct {
 	Old          []string `help:"Folder of the rules as they are (repeatable; default: the bundled rules)." placeholder:"DIR"`
 	New          []string `help:"Folder of the rules as they shall be (repeatable)." placeholder:"DIR" required:""`
+	accountsFlag
 	FailOnChange bool     `help:"Fail when the rules find different things."`
 	Paths        []string `arg:"" name:"path" help:"CloudTrail files, folders or s3:// prefixes to try the rules on."`
 	output
@@ -78,7 +79,11 @@ func (c *rulesBacktestCmd) play(e *env, old, newer *rule.Set) (diffs []detect.Ru
 	if err != nil {
 		return nil, 0, fmt.Errorf("load the catalogue: %w", err)
 	}
-	b, err := detect.NewBacktest(old, newer, catalogue)
+	book, err := c.book(e)
+	if err != nil {
+		return nil, 0, err
+	}
+	b, err := detect.NewBacktest(old, newer, catalogue.WithAccounts(book), book)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -16,6 +16,7 @@ import (
 
 type rulesCheckCmd struct {
 	rulesArgs
+	accountsFlag
 	Strict  bool     `help:"Fail on warnings too."`
 	History []string `help:"CloudTrail files, folders or s3:// prefixes from which to learn what records hold, so that rules that cannot fire are found (repeatable)." placeholder:"PATH"`
 	Write   string   `help:"Save what rules in the old form were converted to in this folder." placeholder:"DIR"`
@@ -57,9 +58,13 @@ func (c *rulesCheckCmd) Run(e *env) error {
 // lint adds what a look at the rules, and at a history, has to say.
 func (c *rulesCheckCmd) lint(e *env, set *rule.Set, report *rule.Report) error {
 	l := rule.NewLint(set)
+	book, err := c.book(e)
+	if err != nil {
+		return err
+	}
 	if len(c.History) > 0 {
 		err := eachEvent(e, c.History, func(event *cloudtrail.Event) error {
-			l.Event(&rule.Input{Event: event, Actor: identity.Resolve(event)})
+			l.Event(&rule.Input{Event: event, Actor: identity.Resolve(event), Account: book.Look(event.Account())})
 			return nil
 		})
 		if err != nil {
@@ -165,7 +170,10 @@ func tactic(tags []string) string {
 	return ""
 }
 
-type rulesTestCmd struct{ rulesArgs }
+type rulesTestCmd struct {
+	rulesArgs
+	accountsFlag
+}
 
 // Run runs the tests beside the rules.
 func (c *rulesTestCmd) Run(e *env) error {
@@ -173,7 +181,11 @@ func (c *rulesTestCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	report, err := detect.RunTests(rule.Options{}, sources...)
+	book, err := c.book(e)
+	if err != nil {
+		return err
+	}
+	report, err := detect.RunTests(detect.TestOptions{Accounts: book}, sources...)
 	if err != nil {
 		return e.eachLine(err, "the tests cannot be run")
 	}

@@ -36,6 +36,9 @@ func (c *replayCmd) print(e *env, at place, cfg replay.Config, result *replay.Re
 	if r.Quarantined > 0 {
 		p("  what could not be decoded is kept with its reason in %s/_dlq\n", r.Lake)
 	}
+	if n := len(r.UnknownAccounts); n > 0 {
+		p("  %s not in %s: %s\n", plural(int64(n), "account"), c.Accounts, strings.Join(r.UnknownAccounts[:min(n, 5)], ", ")+more(n-5))
+	}
 	findings, err := readFindings(e, cfg)
 	if err != nil {
 		return err
