@@ -102,16 +102,15 @@ func (c *alertTestCmd) Run(e *env) error {
 		}
 		return usageError{fmt.Errorf("there is no sink %q; there are %s", c.Sink, strings.Join(names, ", "))}
 	}
-	now := time.Now().UTC().Truncate(time.Millisecond)
-	if c.Print {
-		payload, err := alert.Preview(sink, c.Severity, now)
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintln(e.out, payload)
+	trial, err := alert.Example(sink, c.Severity, time.Now().UTC().Truncate(time.Millisecond))
+	if err != nil {
 		return err
 	}
-	said, err := alert.Try(e.ctx, sink, c.Severity, now)
+	if c.Print {
+		_, err = fmt.Fprintln(e.out, trial.Payload())
+		return err
+	}
+	said, err := trial.Send(e.ctx)
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,9 @@ type outbox struct {
 
 // newOutbox connects to the sinks that the folders of rules name; nil if there
 // are none. rules gives the rules of the moment.
-func newOutbox(ctx context.Context, e *env, dirs []string, rules func() *rule.Set, metrics *alert.Metrics, log *slog.Logger) (*outbox, error) {
+// Messages name the command that tells more; flags are what it needs to find
+// the lake.
+func newOutbox(ctx context.Context, e *env, dirs []string, rules func() *rule.Set, flags string, metrics *alert.Metrics, log *slog.Logger) (*outbox, error) {
 	sources, err := folders(dirs)
 	if err != nil {
 		return nil, err
@@ -43,7 +45,8 @@ func newOutbox(ctx context.Context, e *env, dirs []string, rules func() *rule.Se
 	if err != nil {
 		return nil, fmt.Errorf("connect to the sinks of alerts: %w", err)
 	}
-	return &outbox{alert.NewRouter(sinks, (&ruleFacts{of: rules}).look, log), sender, log}, nil
+	known := alert.Knowledge{Rule: (&ruleFacts{of: rules}).look, Flags: flags}
+	return &outbox{alert.NewRouter(sinks, known, log), sender, log}, nil
 }
 
 // equip gives a shard the hooks. A nil outbox gives none: no alerts are made.
@@ -104,5 +107,10 @@ func (f *ruleFacts) look(id string) (alert.Rule, bool) {
 	if r == nil {
 		return alert.Rule{}, false
 	}
-	return alert.Rule{Title: r.Title, Description: r.Description, Author: r.Author, License: r.License, Runbook: r.Runbook, References: r.References, FalsePositives: r.FalsePositives}, true
+	return ruleFact(r), true
+}
+
+func ruleFact(r *rule.Rule) alert.Rule {
+	return alert.Rule{Title: r.Title, Description: r.Description, Author: r.Author, License: r.License, Runbook: r.Runbook, References: r.References,
+		FalsePositives: r.FalsePositives, Details: r.Fields}
 }

@@ -50,7 +50,7 @@ func TestOutbox(t *testing.T) {
 		t.Fatal(err)
 	}
 	e := &env{ctx: t.Context(), out: io.Discard, err: io.Discard}
-	o, err := newOutbox(t.Context(), e, []string{dir}, func() *rule.Set { return set }, alert.NewMetrics(), slog.New(slog.DiscardHandler))
+	o, err := newOutbox(t.Context(), e, []string{dir}, func() *rule.Set { return set }, "", alert.NewMetrics(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func TestOutboxWithoutSinks(t *testing.T) {
 	var errs bytes.Buffer
 	e := &env{ctx: t.Context(), out: io.Discard, err: &errs}
 	log := slog.New(slog.DiscardHandler)
-	o, err := newOutbox(t.Context(), e, []string{t.TempDir()}, nil, alert.NewMetrics(), log)
+	o, err := newOutbox(t.Context(), e, []string{t.TempDir()}, nil, "", alert.NewMetrics(), log)
 	if o != nil || err != nil {
 		t.Errorf("%v %v", o, err)
 	}
@@ -107,7 +107,7 @@ func TestOutboxWithoutSinks(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, alert.FileName), []byte("- {name: a}\n- {file: x}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := newOutbox(t.Context(), e, []string{dir}, nil, alert.NewMetrics(), log); err == nil || strings.Count(errs.String(), "_sinks.yml:") != 2 {
+	if _, err := newOutbox(t.Context(), e, []string{dir}, nil, "", alert.NewMetrics(), log); err == nil || strings.Count(errs.String(), "_sinks.yml:") != 2 {
 		t.Errorf("%v\n%s", err, errs.String())
 	}
 }

@@ -29,6 +29,7 @@ type runCmd struct {
 	place
 	Local string `help:"Folder of the local cache (default: DIR/local)." placeholder:"DIR" env:"CAIRN_LOCAL"`
 	ruleFlags
+	accountsFlag
 	From           string        `help:"Where a shard begins that nobody has read: trim-horizon, latest, or a time such as 2026-03-01T10:00:00Z." default:"trim-horizon" env:"CAIRN_FROM"`
 	FanOut         string        `help:"Read by enhanced fan-out, as the consumer of this name." placeholder:"NAME" env:"CAIRN_FAN_OUT"`
 	MaxShards      int           `help:"Most shards of this worker; 0: its share." default:"0" env:"CAIRN_MAX_SHARDS"`
@@ -99,7 +100,11 @@ func (c *runCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	cfg := fleet.Config{Stream: c.Stream, Rules: fleet.NewRules(set), From: from, Lease: c.Lease, MaxShards: c.MaxShards, FanOut: c.FanOut,
+	book, err := c.book(e)
+	if err != nil {
+		return err
+	}
+	cfg := fleet.Config{Stream: c.Stream, Rules: fleet.NewRules(set), Accounts: fleet.NewAccounts(book), From: from, Lease: c.Lease, MaxShards: c.MaxShards, FanOut: c.FanOut,
 		AllowUnkeyed: c.AllowUnkeyed, CollectEvery: 10 * time.Minute, ReportOnly: c.GC == "report", Metrics: metrics, Log: log}
 	if c.GC == "off" {
 		cfg.CollectEvery = 0
@@ -127,6 +132,7 @@ func (c *runCmd) Run(e *env) error {
 	}
 	defer closeHealth()
 	go c.followRules(e, w, files)
+	go c.followAccounts(e.ctx, cfg.Accounts, metrics, log)
 	return w.Run(e.ctx)
 }
 

@@ -36,6 +36,8 @@ type body struct {
 	Status   string `json:"status,omitzero"`
 	RuleKind string `json:"rule_kind,omitzero"`
 	Payload  string `json:"payload"`
+	Letter   string `json:"letter,omitzero"` // the same in words, for a kind that people may read as e-mail
+	Short    string `json:"short,omitzero"`  // and for a telephone
 }
 
 func (b *body) encode() ([]byte, error) {

@@ -99,6 +99,8 @@ func (c topicCarrier) carry(ctx context.Context, parcels []*parcel) (out []answe
 		in := &sns.PublishInput{TopicArn: &c.topic, Message: &p.body.Payload, Subject: aws.String(subject(&p.body)), MessageAttributes: attributes(&p.body)}
 		if strings.HasSuffix(c.topic, ".fifo") {
 			in.MessageDeduplicationId, in.MessageGroupId = &p.id, &p.finding
+		} else if forms := forms(&p.body); len(forms) <= maxForms {
+			in.Message, in.MessageStructure = &forms, aws.String("json")
 		}
 		published, err := c.client.Publish(ctx, in)
 		if err != nil {
@@ -108,6 +110,20 @@ func (c topicCarrier) carry(ctx context.Context, parcels []*parcel) (out []answe
 		out = append(out, answer{text: "message " + aws.ToString(published.MessageId)})
 	}
 	return out
+}
+
+// maxForms is how long the message of a topic may be in all its forms: SNS
+// takes 256 KB with the attributes.
+const maxForms = 250_000
+
+// forms are the message as programs get it, and in words for subscribers by
+// e-mail and telephone. SNS gives each the form of its protocol.
+func forms(b *body) string {
+	text, err := encode(map[string]string{"default": b.Payload, "email": b.Letter, "sms": b.Short})
+	if err != nil { // texts can be encoded
+		return b.Payload
+	}
+	return text
 }
 
 // subject is that of an e-mail: printable ASCII, less than 100 characters.

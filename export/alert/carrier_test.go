@@ -83,7 +83,7 @@ func carried(t *testing.T, line string, rows ...string) []answer {
 	for _, finding := range rows {
 		row := burst()
 		row.FindingID = finding
-		a, err := s.alert(row, About{}, rules)
+		a, err := s.alert(row, About{}, knowledge)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -102,7 +102,7 @@ func carried(t *testing.T, line string, rows ...string) []answer {
 func TestWebhook(t *testing.T) {
 	s := serve(t, "thanks", http.StatusServiceUnavailable, http.StatusOK)
 	sinks := load(t, "- {name: hook, webhook: {url: '"+s.URL+"/in?token=x', secret: '${SECRET}', headers: {Authorization: 'Bearer ${SECRET}'}}}", map[string]string{"SECRET": "s3cret"})
-	alerts := NewRouter(sinks, rules, nil).Alerts(burst())
+	alerts := NewRouter(sinks, knowledge, nil).Alerts(burst())
 	metrics := NewMetrics()
 	sender, err := NewSender(t.Context(), sinks, SenderOptions{Metrics: metrics, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -259,7 +259,7 @@ func TestStopped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sender.Send("shard", NewRouter(sinks, nil, nil).Alerts(burst()), func(string) { t.Error("it is not done") })
+	sender.Send("shard", NewRouter(sinks, Knowledge{}, nil).Alerts(burst()), func(string) { t.Error("it is not done") })
 	<-arrived
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -70,7 +70,7 @@ func TestDigestForms(t *testing.T) {
 		path, want := "text", p.body.Title
 		switch s.Kind {
 		case "slack":
-			path, want = "blocks/3/text/text", "*Why*\n1 × [critical] Rule severe\n3 × [medium] Rule noisy\n"
+			path, want = "blocks/3/text/text", "*Alerts*\n• 1 × [critical] Rule severe\n• 3 × [medium] Rule noisy\n"
 		case "pagerduty":
 			path, want = "payload/summary", "[critical] 9 alerts of 7 rules"
 			same(t, "an incident of its own", p.id, got["dedup_key"])

@@ -32,6 +32,7 @@ type Message struct {
 	Group          map[string]string `json:"group,omitempty"`  // the values that the rule groups by
 	Fields         map[string]string `json:"fields,omitempty"` // that the rule names, and figures of its model
 	Cut            bool              `json:"cut,omitzero"`     // something was left out: it was too long
+	Next           []string          `json:"next,omitempty"`   // commands that tell more
 	Digest         []DigestLine      `json:"digest,omitempty"`
 	Findings       []string          `json:"finding_ids,omitempty"` // of a digest, at most 100
 }
@@ -50,6 +51,9 @@ type Rule struct {
 	Tags           []string `json:"tags,omitempty"`
 	References     []string `json:"references,omitempty"`
 	FalsePositives []string `json:"false_positives,omitempty"`
+	// Details are the paths of the fields that the rule names, in its order: what
+	// people want to know first. Message.Fields has the values.
+	Details []string `json:"-"`
 }
 
 // Who acted.
@@ -74,6 +78,8 @@ type When struct {
 	Time  string `json:"time"` // of this step
 	First string `json:"first,omitzero"`
 	Last  string `json:"last,omitzero"`
+	// Arrived is when Cairn learned of it.
+	Arrived string `json:"arrived,omitzero"`
 }
 
 // Where it happened.
@@ -120,14 +126,27 @@ type About struct {
 	Event, Service, Error, Address, UserAgent string
 }
 
+// Knowledge is what messages say beside what a finding and its event have.
+type Knowledge struct {
+	Rule  func(id string) (Rule, bool) // nil: nothing is known of rules
+	Flags string                       // of "cairn findings show", to find the lake; as a shell takes them
+}
+
+func (k Knowledge) rule(id string) (Rule, bool) {
+	if k.Rule == nil {
+		return Rule{}, false
+	}
+	return k.Rule(id)
+}
+
 var numbers = map[string]float64{"informational": 0, "low": 3, "medium": 5, "high": 8, "critical": 9.5}
 
-// compose says what a row says. rules gives what is known of a rule.
-func compose(id string, r *export.FindingRow, about About, rules func(string) (Rule, bool)) *Message {
+// compose says what a row says, and what is known beside it.
+func compose(id string, r *export.FindingRow, about About, known Knowledge) *Message {
 	m := &Message{
 		Version: 1, ID: id, Finding: r.FindingID, Step: stepOf(r), Status: r.State, Severity: r.Severity, SeverityNumber: numbers[r.Severity], Text: safe(r.Summary),
-		Rule: describe(r, rules), Who: Who{Actor: text(r.ActorRoot), Role: text(r.ActorRole), Session: text(r.ActorSession)},
-		When: When{Time: stamp(r.EventTS)}, Resources: r.ResourceKeys,
+		Rule: describe(r, known), Who: Who{Actor: text(r.ActorRoot), Role: text(r.ActorRole), Session: text(r.ActorSession)},
+		When: When{Time: stamp(r.EventTS)}, Resources: safeList(r.ResourceKeys),
 		Where: Where{Account: text(r.AccountID), Alias: text(r.AccountAlias), Region: text(r.Region)},
 	}
 	if m.Step == "update" {
@@ -136,16 +155,25 @@ func compose(id string, r *export.FindingRow, about About, rules func(string) (R
 	if r.WindowStartTS != nil && r.WindowEndTS != nil {
 		m.When.First, m.When.Last = stamp(*r.WindowStartTS), stamp(*r.WindowEndTS)
 	}
+	if r.ArrivalTS > 0 {
+		m.When.Arrived = stamp(r.ArrivalTS)
+	}
 	field := func(given, path string) string { return safe(cmp.Or(given, r.Fields[path])) }
 	m.What = What{Event: field(about.Event, "eventName"), Service: field(about.Service, "eventSource"), Error: field(about.Error, "errorCode"),
 		Events: r.EventCount, Trigger: r.TriggerEventID, EventIDs: newest(r.EventIDs, maxIDs)}
 	m.Where.Address, m.Where.UserAgent = field(about.Address, "sourceIPAddress"), field(about.UserAgent, "userAgent")
 	m.Group, m.Fields = safeMap(r.GroupKey), safeMap(r.Fields)
 	m.Where.Owner, m.Where.Environment = m.take("account.owner"), m.take("account.environment")
-	m.Why = why(r, m, rules)
+	m.Why = why(r, m, known)
+	m.Text += m.aside()
+	m.Next = []string{strings.TrimSpace("cairn findings show " + shortID(r.FindingID) + " " + strings.TrimSpace(known.Flags))}
 	m.shorten()
 	return m
 }
+
+// shortID is as much of an id as a person needs: the command line takes any
+// beginning that tells findings apart.
+func shortID(id string) string { return id[:min(len(id), 12)] }
 
 // take takes a field out that the message says elsewhere.
 func (m *Message) take(field string) string {
@@ -154,11 +182,9 @@ func (m *Message) take(field string) string {
 	return value
 }
 
-func describe(r *export.FindingRow, rules func(string) (Rule, bool)) Rule {
-	var out Rule
-	if rules != nil {
-		out, _ = rules(r.RuleID)
-	}
+func describe(r *export.FindingRow, known Knowledge) Rule {
+	out, _ := known.rule(r.RuleID)
+	out.Description, out.Runbook = strings.TrimSpace(out.Description), strings.TrimSpace(out.Runbook)
 	out.ID, out.Version, out.Title, out.Kind, out.Tags, out.Tactic = r.RuleID, r.RuleVersion, r.RuleTitle, r.RuleKind, r.Tags, tactic(r.Tags)
 	return out
 }
@@ -177,7 +203,7 @@ func tactic(tags []string) string {
 
 // why takes the reasons out of a row and what is said elsewhere out of the
 // fields of the message.
-func why(r *export.FindingRow, m *Message, rules func(string) (Rule, bool)) Why {
+func why(r *export.FindingRow, m *Message, known Knowledge) Why {
 	w := Why{Observed: r.Observed, Threshold: r.Threshold, Expected: r.Expected, Probability: r.Fields["probability"],
 		Approximate: r.Fields["approximate"] != "", Incomplete: r.Fields["incomplete"] == "true", Learning: r.Fields["confidence"] == "learning" || r.Fields["learning"] == "true"}
 	for _, name := range slices.Sorted(maps.Keys(r.Fields)) {
@@ -186,10 +212,8 @@ func why(r *export.FindingRow, m *Message, rules func(string) (Rule, bool)) Why 
 			continue
 		}
 		step := Step{Rule: id, Event: r.Fields[name]}
-		if rules != nil {
-			if part, ok := rules(id); ok && part.Title != "" {
-				step.Rule = part.Title
-			}
+		if part, ok := known.rule(id); ok && part.Title != "" {
+			step.Rule = part.Title
 		}
 		w.Steps = append(w.Steps, step)
 		delete(m.Fields, name)
@@ -198,7 +222,8 @@ func why(r *export.FindingRow, m *Message, rules func(string) (Rule, bool)) Why 
 	return w
 }
 
-// reasons are sentences for people, most important first.
+// reasons are sentences for people, most important first. That an event is as
+// its rule describes is none: the description tells it.
 func reasons(r *export.FindingRow, w *Why) (out []string) {
 	put := func(when bool, sentence string) {
 		if when {
@@ -208,23 +233,31 @@ func reasons(r *export.FindingRow, w *Why) (out []string) {
 	switch {
 	case r.State == "resolved":
 		put(true, "what the rule looks for is no longer so")
-	case r.RuleKind == "match":
-		put(true, "the event meets the conditions of the rule")
-	case r.RuleKind == "resource":
-		put(true, "the state of the resource meets the conditions of the rule")
 	case r.RuleKind == "first_seen":
 		put(r.Fields["new_for"] == "account", "the value is new in the whole account")
 		put(r.Fields["new_for"] == "parent", "the value is new here, although "+r.Fields["other_parents"]+" others of the account have it")
 		put(r.Fields["parent_since"] != "", "known since "+r.Fields["parent_since"]+" without it")
 	}
-	put(w.Observed != nil && w.Threshold != nil, "observed "+figure(w.Observed)+", the limit is "+figure(w.Threshold))
-	put(w.Observed != nil && w.Expected != nil, "observed "+figure(w.Observed)+", expected about "+figure(w.Expected))
+	put(w.Observed != nil, numbersOf(r, w))
 	put(r.Fields["upper_band"] != "", "unusual from "+r.Fields["upper_band"]+" on")
 	put(w.Probability != "", "the probability of this or more is "+w.Probability)
 	put(w.Approximate, "the value is approximate")
 	put(w.Incomplete, "something may be missing: not all events of the window are known")
 	put(w.Learning, "little is known of the usual behaviour yet")
 	return out
+}
+
+// numbersOf is what was counted, against what. The threshold of a baseline is
+// one of its score, not of what it counts.
+func numbersOf(r *export.FindingRow, w *Why) string {
+	text := "observed " + figure(w.Observed)
+	if w.Threshold != nil && r.RuleKind != "baseline" {
+		text += ", limit " + figure(w.Threshold)
+	}
+	if w.Expected != nil {
+		text += ", usually about " + figure(w.Expected)
+	}
+	return text
 }
 
 func figure(v *float64) string {
@@ -250,6 +283,13 @@ func safeMap(in map[string]string) map[string]string {
 	out := make(map[string]string, len(in))
 	for k, v := range in {
 		out[k] = safeValue(k, v)
+	}
+	return out
+}
+
+func safeList(in []string) (out []string) {
+	for _, s := range in {
+		out = append(out, safe(s))
 	}
 	return out
 }

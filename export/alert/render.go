@@ -56,11 +56,10 @@ func encode(v any) (string, error) {
 	return string(data), err
 }
 
-// Example is a message as a finding gives it, for trying out templates and
-// sinks. The id is that of the alert.
-func Example(id string) *Message {
+// exampleMessage is a message as a finding gives it, for trying out templates.
+func exampleMessage() *Message {
 	row := ExampleRow(time.Date(2026, 3, 1, 14, 0, 0, 0, time.UTC))
-	return compose(id, &row, exampleAbout, exampleRule)
+	return compose("0123456789abcdef", &row, exampleAbout, Knowledge{Rule: exampleRule})
 }
 
 var exampleAbout = About{Event: "CreateAccessKey", Service: "iam.amazonaws.com", Address: "192.0.2.10", UserAgent: "aws-cli/2.15.0"}
@@ -77,12 +76,12 @@ func ExampleRow(at time.Time) export.FindingRow {
 		AccountID: &account, AccountAlias: &alias, Region: &region, ActorRoot: &actor, WindowStartTS: &from, WindowEndTS: &to,
 		GroupKey: map[string]string{"actor.root": actor}, Observed: &seen, Threshold: &limit, EventCount: 4,
 		EventIDs: []string{"00000000-0000-4000-8000-000000000001"}, TriggerEventID: "00000000-0000-4000-8000-000000000001",
-		Fields: map[string]string{"eventName": "CreateAccessKey", "step.first": "00000000-0000-4000-8000-000000000001"}, ResourceKeys: []string{"123456789012/global/AWS::IAM::User/alice"},
+		Fields: map[string]string{"eventName": "CreateAccessKey", "requestParameters.userName": "alice", "step.first": "00000000-0000-4000-8000-000000000001"}, ResourceKeys: []string{"123456789012/global/AWS::IAM::User/alice"},
 		Summary: "Test of a sink: this is a test message of Cairn and nothing has happened", Shard: "test", Sequence: "0",
 	}
 }
 
 func exampleRule(string) (Rule, bool) {
-	return Rule{Title: "Test of a sink", Description: "Sent by hand to see whether alerts arrive.", Author: "Cairn", License: "none", Runbook: "Nothing has to be done.",
+	return Rule{Title: "Test of a sink", Details: []string{"requestParameters.userName"}, Description: "Sent by hand to see whether alerts arrive.", Author: "Cairn", License: "none", Runbook: "Nothing has to be done.",
 		References: []string{"https://example.com/"}, FalsePositives: []string{"Always: it is a test"}}, true
 }

@@ -41,11 +41,14 @@ func rules(id string) (Rule, bool) {
 	return r, ok
 }
 
+// knowledge is what the router of a test knows beside findings.
+var knowledge = Knowledge{Rule: rules, Flags: "--lake s3://lake"}
+
 // rendered gives the payload that a sink of a line gets.
 func rendered(t *testing.T, line string, r *export.FindingRow, about About) (Alert, body) {
 	t.Helper()
 	sinks := load(t, line, map[string]string{"KEY": "k3y"})
-	alerts := NewRouter(sinks, rules, nil).AlertsAbout(r, about)
+	alerts := NewRouter(sinks, knowledge, nil).AlertsAbout(r, about)
 	if len(alerts) != 1 {
 		t.Fatalf("%d alerts", len(alerts))
 	}
@@ -151,10 +154,11 @@ func messageReasons(id string) map[string]reason {
 		"why/approximate":        {"true", "the value comes from a sketch"},
 		"why/steps/0/rule":       {"A secret was read", "the title of the part, because its rule is known"},
 		"why/steps/0/event_id":   {"e1", "its event"},
-		"why/reasons/0":          {"observed 12, the limit is 10", "for people"},
-		"why/reasons/1":          {"observed 12, expected about 1.5", "for people"},
-		"why/reasons/2":          {"the probability of this or more is 1e-09", "for people"},
-		"why/reasons/3":          {"the value is approximate", "a warning"},
+		"why/reasons/0":          {"observed 12, limit 10, usually about 1.5", "for people"},
+		"why/reasons/1":          {"the probability of this or more is 1e-09", "for people"},
+		"why/reasons/2":          {"the value is approximate", "a warning"},
+		"when/arrived":           {"2026-03-01T14:10:59.999Z", "how old the news is"},
+		"next/0":                 {"cairn findings show f1 --lake s3://lake", "how to go on"},
 		"resources/0":            {"123456789012/eu-central-1/AWS::SecretsManager::Secret/db", "what it touches"},
 		"group/actor.root":       {"arn:aws:iam::123456789012:user/alice", "what the rule groups by"},
 		"fields/eventName":       {"GetSecretValue", "the rule names it"},
@@ -207,32 +211,37 @@ func TestID(t *testing.T) {
 
 func TestSlack(t *testing.T) {
 	_, b := rendered(t, "- {name: a, slack: 'https://example.com'}", burst(), About{})
-	sentence := "Update: Secrets burst: alice read 12 secrets &amp; more &lt;fast&gt;" // & < > escaped: nobody can call the channel
 	section := func(name, text string) reason { return reason{"*" + name + "*\n" + text, "the fact people ask for"} }
 	want := map[string]reason{
-		"text":                   {"[high] " + sentence, "notifications show no blocks"},
-		"blocks/0/text/text":     {":large_orange_circle: HIGH: Secrets burst (update)", "the headline; what is not a start says so"},
-		"blocks/1/text/text":     {sentence, "the sentence"},
-		"blocks/2/fields/0/text": section("Actor", "arn:aws:iam::123456789012:user/alice"), "blocks/2/fields/1/text": section("Role", "arn:aws:iam::123456789012:role/admin"),
-		"blocks/2/fields/2/text": section("Session", "s&lt;1&gt;"), "blocks/2/fields/3/text": section("Account", "123456789012 shop"),
-		"blocks/2/fields/4/text": section("Region", "eu-central-1"), "blocks/2/fields/5/text": section("Address", "192.0.2.1"), "blocks/2/fields/6/text": section("Event", "GetSecretValue"),
-		"blocks/2/fields/7/text":   section("When", "2026-03-01T14:00:00.000Z to 2026-03-01T14:09:59.999Z"),
-		"blocks/2/fields/8/text":   section("Resources", "123456789012/eu-central-1/AWS::SecretsManager::Secret/db"),
-		"blocks/3/text/text":       {"*Why*\nobserved 12, the limit is 10\nobserved 12, expected about 1.5\nthe probability of this or more is 1e-09\nthe value is approximate\nstep 1: A secret was read, event e1", "the reasons"},
-		"blocks/4/text/text":       {"*Runbook*\nhttps://runbooks.example/secrets", "what to do"},
-		"blocks/5/text/text":       {"*False positives*\nDeployments", "when it means nothing"},
-		"blocks/6/text/text":       {"*References*\nhttps://example.com/t1552", "where to read on"},
-		"blocks/7/elements/0/text": {"Cairn · finding f1 · rule r1 v1 · tags attack.t1552 attack.credential-access · by A. Author · licence DRL 1.1", "ids, and what licences ask for"},
+		"text":                     {"[high] Update: Secrets burst: alice read 12 secrets &amp; more &lt;fast&gt;", "notifications show no blocks; & < > escaped: nobody can call the channel"},
+		"blocks/0/text/text":       {":large_orange_circle: HIGH: Secrets burst (update)", "the headline; what is not a start says so"},
+		"blocks/1/text/text":       {"alice read 12 secrets &amp; more &lt;fast&gt;", "the sentence, without the title above it"},
+		"blocks/2/fields/0/text":   section("Who", "`user/alice as role/admin, session s&lt;1&gt; (arn:aws:iam::123456789012:user/alice)`"), // the ARN is what one looks up
+		"blocks/2/fields/1/text":   section("Account", "`123456789012 (shop), eu-central-1`"),
+		"blocks/2/fields/2/text":   section("From", "`192.0.2.1`"),
+		"blocks/2/fields/3/text":   section("When", "2026-03-01 14:00:00 to 14:09:59 UTC, noticed 1m later\n<!date^1772374199^{date_short_pretty} {time} for you|2026-03-01T14:09:59Z>"),
+		"blocks/2/fields/4/text":   section("Call", "`GetSecretValue`"),
+		"blocks/2/fields/5/text":   section("On", "`secret db`"),
+		"blocks/3/text/text":       {"*What it means*\nMany secrets in a short time.", "who is woken does not know each rule"},
+		"blocks/4/text/text":       {"*Why*\n• observed 12, limit 10, usually about 1.5\n• the probability of this or more is 1e-09\n• the value is approximate\n• A secret was read: event e1", "the reasons"},
+		"blocks/5/text/text":       {"*What to do*\n<https://runbooks.example/secrets>", "a link that the rule gives is one"},
+		"blocks/6/text/text":       {"*Harmless when*\nDeployments", "when it means nothing"},
+		"blocks/7/text/text":       {"*More*\n<https://example.com/t1552>", "where to read on"},
+		"blocks/8/text/text":       {"*Go on*\n`cairn findings show f1 --lake s3://lake`", "to be copied as it stands"},
+		"blocks/9/elements/0/text": {"Cairn · finding f1 · rule r1 v1 · tags attack.t1552 attack.credential-access · by A. Author · licence DRL 1.1", "ids, and what licences ask for"},
 	}
-	for path, kind := range map[string]string{"blocks/0": "header", "blocks/1": "section", "blocks/2": "section", "blocks/3": "section", "blocks/4": "section", "blocks/5": "section", "blocks/6": "section", "blocks/7": "context"} {
-		want[path+"/type"] = reason{kind, "the block kit has a type for each block"}
+	kinds := []string{"header", "section", "section", "section", "section", "section", "section", "section", "section", "context"}
+	for i, kind := range kinds {
+		want[fmt.Sprintf("blocks/%d/type", i)] = reason{kind, "the block kit has a type for each block"}
 	}
 	for path := range maps.Clone(want) {
 		if strings.Contains(path, "fields/") || strings.HasSuffix(path, "text/text") || strings.Contains(path, "elements/") {
 			want[strings.TrimSuffix(path, "text")+"type"] = reason{"mrkdwn", "bold needs it"}
+			want[strings.TrimSuffix(path, "text")+"verbatim"] = reason{"true", "Slack shall make no links of what only looks like one"}
 		}
 	}
 	want["blocks/0/text/type"] = reason{"plain_text", "a header takes no markup"}
+	delete(want, "blocks/0/text/verbatim")
 	explained(t, leaves(t, b.Payload), want)
 }
 
@@ -251,8 +260,14 @@ func TestPagerDuty(t *testing.T) {
 		"links/0/href": {"https://runbooks.example/secrets", "the runbook is a link"}, "links/0/text": {"https://runbooks.example/secrets", "the runbook is a link"},
 		"links/1/href": {"https://example.com/t1552", "and so is a reference"}, "links/1/text": {"https://example.com/t1552", "and so is a reference"},
 	}
-	for path, r := range messageReasons(a.ID) {
-		want["payload/custom_details/"+path] = r
+	for name, text := range map[string]string{
+		"Who": "user/alice as role/admin, session s<1> (arn:aws:iam::123456789012:user/alice)", "Account": "123456789012 (shop), eu-central-1", "From": "192.0.2.1 with aws-cli",
+		"When": "2026-03-01 14:00:00 to 14:09:59 UTC, noticed 1m later", "Call": "GetSecretValue of secretsmanager.amazonaws.com", "On": "secret db",
+		"What it means": "Many secrets in a short time.", "Why": "observed 12, limit 10, usually about 1.5\nthe probability of this or more is 1e-09\nthe value is approximate\nA secret was read: event e1",
+		"What to do": "https://runbooks.example/secrets", "Harmless when": "Deployments", "More": "https://example.com/t1552", "Go on": "cairn findings show f1 --lake s3://lake",
+		"Finding": "f1", "Alert": a.ID, "Rule": "r1 v1", "Tags": "attack.t1552 attack.credential-access", "By": "A. Author, licence DRL 1.1", "Events": "e1 e2",
+	} {
+		want["payload/custom_details/"+name] = reason{text, "an incident shows its details as a table, so each is a line in words"}
 	}
 	explained(t, leaves(t, b.Payload), want)
 
@@ -291,7 +306,7 @@ func TestSecurityHub(t *testing.T) {
 		"ruleVersion": "v1", "ruleKind": "correlation", "step": "update", "alertId": a.ID, "tags": "attack.t1552 attack.credential-access", "author": "A. Author", "licence": "DRL 1.1",
 		"actor": "arn:aws:iam::123456789012:user/alice", "role": "arn:aws:iam::123456789012:role/admin", "session": "s<1>", "account": "123456789012", "accountAlias": "shop", "region": "eu-central-1",
 		"address": "192.0.2.1", "event": "GetSecretValue", "events": "14", "eventIds": "e1 e2", "falsePositives": "Deployments",
-		"why":             "observed 12, the limit is 10; observed 12, expected about 1.5; the probability of this or more is 1e-09; the value is approximate",
+		"why":             "observed 12, limit 10, usually about 1.5; the probability of this or more is 1e-09; the value is approximate",
 		"field/eventName": "GetSecretValue", "field/sourceIPAddress": "192.0.2.1", "field/probability": "1e-09", "field/approximate": "true", "field/responseElements.credentials.sessionToken": "(withheld)",
 	} {
 		// A slash in a name is one more step of the path here.
@@ -405,7 +420,7 @@ func TestTemplates(t *testing.T) {
 	r := burst()
 	delete(r.Fields, "step.r2")
 	for _, s := range sinks.All() {
-		a, err := s.alert(r, About{}, rules)
+		a, err := s.alert(r, About{}, knowledge)
 		if err == nil || !strings.Contains(err.Error(), "index out of range") {
 			t.Errorf("%s: %v", s.Name, err)
 		}
@@ -421,8 +436,11 @@ func TestReasons(t *testing.T) {
 		change func(*export.FindingRow)
 		want   []string
 	}{
-		{func(r *export.FindingRow) { r.RuleKind = "match" }, []string{"the event meets the conditions of the rule"}},
-		{func(r *export.FindingRow) { r.RuleKind = "resource" }, []string{"the state of the resource meets the conditions of the rule"}},
+		{func(r *export.FindingRow) { r.RuleKind = "match" }, nil}, // the description of the rule says it
+		{func(r *export.FindingRow) { r.RuleKind = "resource" }, nil},
+		{func(r *export.FindingRow) {
+			r.RuleKind, r.Observed, r.Expected, r.Threshold = "baseline", new(42.0), new(2.0), new(6.4)
+		}, []string{"observed 42, usually about 2"}}, // the threshold is that of a score
 		{func(r *export.FindingRow) { r.RuleKind, r.State = "resource", "resolved" }, []string{"what the rule looks for is no longer so"}},
 		{func(r *export.FindingRow) {
 			r.RuleKind, r.Fields = "first_seen", map[string]string{"new_for": "account", "parent_since": "2026-01-02"}
@@ -440,7 +458,7 @@ func TestReasons(t *testing.T) {
 		r := burst()
 		r.Observed, r.Threshold, r.Expected, r.Fields = nil, nil, nil, nil
 		test.change(r)
-		if diff := cmp.Diff(test.want, compose("x", r, About{}, nil).Why.Reasons); diff != "" {
+		if diff := cmp.Diff(test.want, compose("x", r, About{}, Knowledge{}).Why.Reasons); diff != "" {
 			t.Error(diff)
 		}
 	}
@@ -464,11 +482,11 @@ func TestOwnersAreToldAndChooseSinks(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 	_, b = rendered(t, "- {name: s, slack: 'https://hooks.example/x'}", r, About{})
-	if !strings.Contains(b.Payload, `123456789012 shop\npayments, prod`) {
+	if !strings.Contains(b.Payload, `123456789012 (shop), eu-central-1, prod, owner payments`) {
 		t.Error(b.Payload)
 	}
 	sinks := load(t, "- {name: w, webhook: 'https://hooks.example/x', match: {fields.account.owner: research}}", nil)
-	if alerts := NewRouter(sinks, rules, nil).Alerts(r); len(alerts) != 0 {
+	if alerts := NewRouter(sinks, knowledge, nil).Alerts(r); len(alerts) != 0 {
 		t.Errorf("%d alerts for the sink of another owner", len(alerts))
 	}
 }

@@ -12,18 +12,17 @@ import (
 // It is pure and may be used by several goroutines.
 type Router struct {
 	sinks *Sinks
-	rules func(id string) (Rule, bool)
+	known Knowledge
 	log   *slog.Logger
 }
 
-// NewRouter returns a router to sinks. rules gives what is known of a rule,
-// runbook and author above all; nil: nothing. log gets what could not be
-// rendered as asked; nil: nobody.
-func NewRouter(sinks *Sinks, rules func(id string) (Rule, bool), log *slog.Logger) *Router {
+// NewRouter returns a router to sinks. log gets what could not be rendered as
+// asked; nil: nobody.
+func NewRouter(sinks *Sinks, known Knowledge, log *slog.Logger) *Router {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Router{sinks, rules, log}
+	return &Router{sinks, known, log}
 }
 
 // Alerts are what the sinks are to be told of a step of a finding, in the order
@@ -37,7 +36,7 @@ func (r *Router) AlertsAbout(row *export.FindingRow, about About) (out []Alert) 
 		if !s.wants(row) {
 			continue
 		}
-		a, err := s.alert(row, about, r.rules)
+		a, err := s.alert(row, about, r.known)
 		if err != nil {
 			r.log.Error("an alert was not rendered as its sink asks", "sink", s.Name, "finding", row.FindingID, "error", s.hide(err.Error()))
 		}
@@ -48,8 +47,12 @@ func (r *Router) AlertsAbout(row *export.FindingRow, about About) (out []Alert) 
 
 // alert renders a finding for a sink. With an error there is an alert too, in
 // the form that needs no template.
-func (s *Sink) alert(row *export.FindingRow, about About, rules func(string) (Rule, bool)) (Alert, error) {
-	m := compose(ID(s.Name, row), row, about, rules)
+func (s *Sink) alert(row *export.FindingRow, about About, known Knowledge) (Alert, error) {
+	return s.alertAs(ID(s.Name, row), row, about, known)
+}
+
+func (s *Sink) alertAs(id string, row *export.FindingRow, about About, known Knowledge) (Alert, error) {
+	m := compose(id, row, about, known)
 	data, err := s.render(m, row)
 	return Alert{ID: m.ID, Sink: s.Name, Finding: row.FindingID, Time: row.EventTS, Body: data}, err
 }
@@ -69,6 +72,9 @@ func (s *Sink) render(m *Message, row *export.FindingRow) ([]byte, error) {
 	payload, problem := s.payload(m, row)
 	b := body{Kind: s.Kind, Step: m.Step, Severity: m.Severity, Rule: m.Rule.ID, Title: m.Rule.Title, Account: m.Where.Account, Region: m.Where.Region,
 		Tactic: m.Rule.Tactic, Status: m.Status, RuleKind: m.Rule.Kind, Payload: payload}
+	if s.Kind == "sns" {
+		b.Letter, b.Short = clip(m.letter(), 30*maxText), clip(m.heading()+": "+m.sentence(), 300)
+	}
 	data, err := b.encode()
 	return data, errors.Join(problem, err)
 }

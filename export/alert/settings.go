@@ -348,7 +348,7 @@ func (r *reader) template(v *node) *template.Template {
 	}
 	t, err := template.New("template").Funcs(functions).Parse(v.text)
 	if err == nil {
-		err = t.Execute(&strings.Builder{}, Example("0123456789abcdef"))
+		err = t.Execute(&strings.Builder{}, exampleMessage())
 	}
 	if err != nil {
 		r.fail(v, "the template does not work: %s", strings.TrimPrefix(err.Error(), "template: "))

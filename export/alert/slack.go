@@ -1,14 +1,15 @@
 package alert
 
 import (
-	"cmp"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Forms of an incoming webhook of Slack: text is what a notification shows,
 // blocks what the channel shows. A header takes 150 characters, a section
-// 3,000, a field of one 2,000, ten of them.
+// 3,000, a field of one 2,000, ten of them; an element of a context 2,000 too.
+// Verbatim keeps Slack from making links and mentions of what looks like one.
 type (
 	slackBody struct {
 		Text   string       `json:"text"`
@@ -21,109 +22,109 @@ type (
 		Elements []slackText `json:"elements,omitempty"`
 	}
 	slackText struct {
-		Type string `json:"type"`
-		Text string `json:"text"`
+		Type     string `json:"type"`
+		Text     string `json:"text"`
+		Verbatim bool   `json:"verbatim,omitzero"`
 	}
 )
+
+const mostSlackFields = 10
 
 var slackMarks = map[string]string{"low": ":large_blue_circle:", "medium": ":large_yellow_circle:", "high": ":large_orange_circle:", "critical": ":red_circle:"}
 
 func slackMessage(m *Message) slackBody {
 	b := slackBody{Text: fmt.Sprintf("[%s] %s", m.Severity, escape(m.Text, 2900))}
-	title := fmt.Sprintf("%s %s: %s", slackMarks[m.Severity], strings.ToUpper(m.Severity), m.Rule.Title)
-	if m.Step != "start" {
-		title += " (" + m.Step + ")"
-	}
-	b.Blocks = append(b.Blocks, slackBlock{Type: "header", Text: &slackText{"plain_text", clip(title, 150)}}, slackSection(escape(m.Text, 2900)))
+	b.Blocks = append(b.Blocks, slackBlock{Type: "header", Text: &slackText{Type: "plain_text", Text: clip(slackMarks[m.Severity]+" "+m.heading(), 150)}},
+		slackSection(escape(m.sentence(), 1900)))
 	if fields := slackFields(m); len(fields) > 0 {
 		b.Blocks = append(b.Blocks, slackBlock{Type: "section", Fields: fields})
 	}
-	for _, part := range []struct {
-		title string
-		lines []string
-	}{{"Why", slackWhy(m)}, {"Runbook", one(m.Rule.Runbook)}, {"False positives", m.Rule.FalsePositives}, {"References", m.Rule.References}} {
-		if len(part.lines) > 0 {
-			b.Blocks = append(b.Blocks, slackSection("*"+part.title+"*\n"+escape(strings.Join(part.lines, "\n"), 2800)))
-		}
+	for _, p := range m.parts() {
+		b.Blocks = append(b.Blocks, slackSection("*"+p.title+"*\n"+slackLines(p)))
 	}
-	return b.with(slackBlock{Type: "context", Elements: []slackText{{"mrkdwn", escape(footer(m), 2000)}}})
-}
-
-func (b slackBody) with(more slackBlock) slackBody {
-	b.Blocks = append(b.Blocks, more)
+	b.Blocks = append(b.Blocks, slackBlock{Type: "context", Elements: []slackText{markup(escape(footer(m), 1500))}})
 	return b
 }
 
-func slackSection(markup string) slackBlock {
-	return slackBlock{Type: "section", Text: &slackText{"mrkdwn", markup}}
+func markup(text string) slackText { return slackText{"mrkdwn", text, true} }
+
+func slackSection(text string) slackBlock {
+	t := markup(text)
+	return slackBlock{Type: "section", Text: &t}
 }
 
-// slackFields are the facts that people look for first, ten at most.
+// slackFields are the facts. They stand in two columns.
 func slackFields(m *Message) (out []slackText) {
-	for _, f := range [][2]string{
-		{"Actor", m.Who.Actor}, {"Role", m.Who.Role}, {"Session", m.Who.Session},
-		{"Account", joined("\n", joined(" ", m.Where.Account, m.Where.Alias), joined(", ", m.Where.Owner, m.Where.Environment))}, {"Region", m.Where.Region}, {"Address", m.Where.Address},
-		{"Event", joined(" of ", m.What.Event, m.What.Service)}, {"When", period(m)}, {"Resources", strings.Join(newest(m.Resources, 5), "\n")}, {"Error", m.What.Error},
-	} {
-		if f[1] != "" {
-			out = append(out, slackText{"mrkdwn", "*" + f[0] + "*\n" + escape(f[1], 1900)})
+	for _, f := range m.facts() {
+		if len(out) == mostSlackFields {
+			break
 		}
+		text := code(f.text, 1200)
+		if f.name == "When" {
+			text = escape(f.text, 200) + readersTime(m)
+		}
+		out = append(out, markup("*"+escape(f.name, 200)+"*\n"+text))
 	}
 	return out
 }
 
-func slackWhy(m *Message) []string {
-	lines := append([]string(nil), m.Why.Reasons...)
-	for i, s := range m.Why.Steps {
-		lines = append(lines, fmt.Sprintf("step %d: %s, event %s", i+1, s.Rule, s.Event))
+// readersTime is the time where the reader is.
+func readersTime(m *Message) string {
+	t := moment(m.When.Time)
+	if t.IsZero() {
+		return ""
 	}
-	for _, d := range m.Digest {
-		lines = append(lines, fmt.Sprintf("%d × [%s] %s", d.Alerts, d.Severity, d.Title))
-	}
-	return lines
+	return fmt.Sprintf("\n<!date^%d^{date_short_pretty} {time} for you|%s>", t.Unix(), t.Format(time.RFC3339))
 }
 
-// footer names what has to be quoted: rule, author, licence and ids.
-func footer(m *Message) string {
-	parts := []string{"Cairn"}
-	for _, p := range [][2]string{{"finding ", m.Finding}, {"rule ", joined(" ", m.Rule.ID, m.Rule.Version)}, {"tags ", strings.Join(m.Rule.Tags, " ")},
-		{"by ", m.Rule.Author}, {"licence ", m.Rule.License}} {
-		if p[1] != "" {
-			parts = append(parts, p[0]+p[1])
+// slackLines are the lines of a part. Only addresses that a rule gives become
+// links; a part with several lines is a list.
+func slackLines(p part) string {
+	var lines []string
+	for _, line := range p.lines {
+		text := escape(strings.TrimSpace(line), 700)
+		switch {
+		case p.title == "Go on":
+			text = code(line, 700)
+		case strings.HasPrefix(line, "https://") && !strings.ContainsAny(line, " \n<>|"):
+			text = "<" + text + ">"
+		case len(p.lines) > 1:
+			text = "• " + text
 		}
-	}
-	return strings.Join(parts, " · ")
-}
-
-// period is when it happened, for people.
-func period(m *Message) string {
-	if m.When.First != "" {
-		return m.When.First + " to " + m.When.Last
-	}
-	return cmp.Or(m.When.Time)
-}
-
-// joined puts what is not empty together.
-func joined(separator string, parts ...string) string {
-	var out []string
-	for _, p := range parts {
-		if p != "" {
-			out = append(out, p)
+		if size := len(strings.Join(lines, "\n")) + len(text); size > 2800 {
+			lines = append(lines, "…")
+			break
 		}
+		lines = append(lines, text)
 	}
-	return strings.Join(out, separator)
-}
-
-func one(s string) []string {
-	if s == "" {
-		return nil
-	}
-	return []string{s}
+	return strings.Join(lines, "\n")
 }
 
 // escape makes a text plain for Slack: without it, an attacker who chooses a
-// session name could call a whole channel or show a false link. It is cut
-// first, so that no escape is.
+// session name could call a whole channel or show a false link. It has n bytes
+// at most, and no escape is cut.
 func escape(s string, n int) string {
-	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(clip(s, n))
+	var b strings.Builder
+	for _, r := range strings.ToValidUTF8(s, "\uFFFD") {
+		text := string(r)
+		switch r {
+		case '&':
+			text = "&amp;"
+		case '<':
+			text = "&lt;"
+		case '>':
+			text = "&gt;"
+		}
+		if b.Len()+len(text) > n-len("…") {
+			return b.String() + "…"
+		}
+		b.WriteString(text)
+	}
+	return b.String()
+}
+
+// code shows a text as it is, in letters of equal width: an asterisk in a name
+// does not make the rest bold.
+func code(s string, n int) string {
+	return "`" + escape(strings.ReplaceAll(s, "`", "'"), n) + "`"
 }

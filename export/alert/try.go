@@ -5,25 +5,52 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/cairnstream/cairn/export"
 )
 
-// Try sends a finding that nobody made through a sink, at once and once, and
-// returns what the sink answered. What the sink asks for, severity and match,
-// does not hold it back. Neither answer nor error holds a secret.
-func Try(ctx context.Context, s *Sink, severity string, now time.Time) (string, error) {
-	a, err := example(s, severity, now)
+// Trial is a message that is sent through a sink by hand. What the sink asks
+// for, severity and match, does not hold it back.
+type Trial struct {
+	sink  *Sink
+	alert Alert
+	body  body
+}
+
+// Example is a trial about a finding that nobody made, of a severity.
+func Example(s *Sink, severity string, now time.Time) (*Trial, error) {
+	row := ExampleRow(now)
+	row.Severity = severity
+	return trial(s, ID(s.Name, &row), &row, exampleAbout, Knowledge{Rule: exampleRule})
+}
+
+// Again is a trial about a step of a finding. It says what an alert about that
+// would say, under an id of its own, because receivers drop what they know.
+func Again(s *Sink, row *export.FindingRow, about About, known Knowledge, now time.Time) (*Trial, error) {
+	return trial(s, hash("again", ID(s.Name, row), now.UTC().Format(time.RFC3339Nano)), row, about, known)
+}
+
+func trial(s *Sink, id string, row *export.FindingRow, about About, known Knowledge) (*Trial, error) {
+	a, err := s.alertAs(id, row, about, known)
 	if err != nil {
-		return "", err
+		return nil, errors.New(s.hide(err.Error()))
 	}
 	b, err := decodeBody(a.Body)
-	if err != nil {
-		return "", err
-	}
+	return &Trial{s, a, b}, err
+}
+
+// Payload is what the sink gets, without keys and signatures.
+func (t *Trial) Payload() string { return t.body.Payload }
+
+// Send sends the message at once and once, and returns what the sink answered.
+// Neither answer nor error holds a secret.
+func (t *Trial) Send(ctx context.Context) (string, error) {
+	s := t.sink
 	c, err := connect(ctx, s)
 	if err != nil {
 		return "", errors.New(s.hide(err.Error()))
 	}
-	got := c.carry(ctx, []*parcel{{a.ID, a.Finding, a.Time, b, []*item{{alert: a}}}})[0]
+	got := c.carry(ctx, []*parcel{{t.alert.ID, t.alert.Finding, t.alert.Time, t.body, []*item{{alert: t.alert}}}})[0]
 	text := s.hide(got.String())
 	switch {
 	case got.err == nil:
@@ -32,25 +59,4 @@ func Try(ctx context.Context, s *Sink, severity string, now time.Time) (string, 
 		return "", fmt.Errorf("%s refuses such a message: %s", s.Name, text)
 	}
 	return "", fmt.Errorf("%s did not take it: %s", s.Name, text)
-}
-
-// Preview is the payload of a finding that nobody made, as the sink would get
-// it, without keys and signatures.
-func Preview(s *Sink, severity string, now time.Time) (string, error) {
-	a, err := example(s, severity, now)
-	if err != nil {
-		return "", err
-	}
-	b, err := decodeBody(a.Body)
-	return b.Payload, err
-}
-
-func example(s *Sink, severity string, now time.Time) (Alert, error) {
-	row := ExampleRow(now)
-	row.Severity = severity
-	a, err := s.alert(&row, exampleAbout, exampleRule)
-	if err != nil {
-		return a, errors.New(s.hide(err.Error()))
-	}
-	return a, nil
 }
