@@ -1,8 +1,11 @@
 package kcl
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -246,6 +249,30 @@ func TestDefect03LeaseHasAContext(t *testing.T) {
 		t.Errorf("cause %v", context.Cause(h.ctx))
 	}
 	g.set(nil)
+}
+
+// A lost lease is no error: the shard goes on elsewhere and nothing is lost. The
+// log says what it means, and what to do when it happens often.
+func TestLostLeaseIsAWarning(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, "a")
+	var out bytes.Buffer
+	m := f.join("one", func(c *LeaseConfig) { c.Log = slog.New(slog.NewTextHandler(&out, nil)) })
+	h := m.mustAcquire(t, "a")
+	m.lose(h, fmt.Errorf("%w: it ran out without a renewal", ErrLeaseLost))
+	m.lose(h, ErrLeaseLost) // told once
+	line := out.String()
+	for _, part := range []string{"level=WARN", "shard=a", "lease=1s", "could not renew it in time", "read again by the next owner", "--lease", "it ran out without a renewal"} {
+		if !strings.Contains(line, part) {
+			t.Errorf("no %q in %q", part, line)
+		}
+	}
+	if n := strings.Count(line, "\n"); n != 1 {
+		t.Errorf("%d lines, want one", n)
+	}
+	if v := value(t, m.cfg.Metrics.leaseEvents.WithLabelValues(eventLost)); v != 1 {
+		t.Errorf("%v losses counted, want 1", v)
+	}
 }
 
 // While a consumer winds down the shard is not taken again, and its release

@@ -171,6 +171,47 @@ func sameSet(a, b []string) bool {
 	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }
 
+// The end of a shard is written once, by the shard. The library, which also has to
+// know, adds no write of its own.
+func TestDefect14EndIsWrittenOnce(t *testing.T) {
+	s := newStream(t, 1)
+	var ends atomic.Int32
+	one := s.prepare("one")
+	one.dynamo.set(func(_ string, in any) (any, error) {
+		if u, ok := in.(*dynamodb.UpdateItemInput); ok {
+			for _, v := range u.ExpressionAttributeValues {
+				if text, ok := v.(*dynamotypes.AttributeValueMemberS); ok && text.Value == shardEnd {
+					ends.Add(1)
+				}
+			}
+		}
+		return nil, nil
+	})
+	one.begin()
+	s.puts(50)
+	s.all()
+	ids := s.shardIDs()
+	_, err := s.client.SplitShard(t.Context(), &kinesis.SplitShardInput{StreamName: &s.name, ShardToSplit: &ids[0], NewStartingHashKey: aws.String("170141183460469231731687303715884105728")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.active()
+	s.puts(50)
+	s.all()
+	one.holds(2) // the children; the library has given up their parent
+	if n := ends.Load(); n != 1 {
+		t.Errorf("SHARD_END was written %d times, want once", n)
+	}
+	f := &fleet{t: t, table: "t-" + s.name}
+	if r := f.row(ids[0]); r.checkpoint != shardEnd || r.token != "" {
+		t.Errorf("row of the ended shard: %+v", r)
+	}
+	time.Sleep(5 * one.cfg.sync)
+	if n := len(s.ledger.entries("end")); n != 1 {
+		t.Errorf("the shard ended %d times", n)
+	}
+}
+
 // An end that fails leaves the shard unfinished: its children wait, and it is
 // tried again.
 func TestDefect14EndIsTriedAgain(t *testing.T) {
@@ -233,6 +274,9 @@ func TestDefect01PausedWorker(t *testing.T) {
 	f := &fleet{t: t, table: "t-" + s.name}
 	for _, shard := range s.shardIDs() {
 		eventually(t, "each shard has an owner", func() bool { return f.row(shard).token != "" })
+	}
+	if n := one.errors.Load(); n != 0 {
+		t.Errorf("%d errors in the log of a worker that has only lost its leases", n)
 	}
 }
 
@@ -420,6 +464,24 @@ func TestStopHasADeadline(t *testing.T) {
 		t.Errorf("stop took %v", took)
 	}
 	close(stuck)
+}
+
+// The parts of a stop fit into it, in their worst cases, and leave the library
+// some time.
+func TestStopTimes(t *testing.T) {
+	w, err := New(Config{App: "a", Stream: "s", Worker: "w", Kinesis: kinesisAt("http://127.0.0.1:1"), DynamoDB: dynamodb.New(dynamodb.Options{})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.cfg.commitTime != commitTime {
+		t.Errorf("a worker commits for %v in a stop, want %v", w.cfg.commitTime, commitTime)
+	}
+	if left := StopTime - commitTime - lingerTime - freeTime; left < 4*time.Second {
+		t.Errorf("%v for the library to end", left)
+	}
+	if rollTime >= commitTime {
+		t.Errorf("files may take %v of the %v in which all has to be committed", rollTime, commitTime)
+	}
 }
 
 // hanging is a shard whose last commit does not come to an end.
