@@ -75,7 +75,7 @@ type report struct {
 	// without a file.
 	UnknownAccounts []string `json:"unknown_accounts,omitempty"`
 
-	Totals          counts  `json:"totals"`
+	Totals counts `json:"totals"`
 }
 
 type counts struct {

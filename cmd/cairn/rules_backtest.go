@@ -17,8 +17,8 @@ import (
 )
 
 type rulesBacktestCmd struct {
-	Old          []string `help:"Folder of the rules as they are (repeatable; default: the bundled rules)." placeholder:"DIR"`
-	New          []string `help:"Folder of the rules as they shall be (repeatable)." placeholder:"DIR" required:""`
+	Old []string `help:"Folder of the rules as they are (repeatable; default: the bundled rules)." placeholder:"DIR"`
+	New []string `help:"Folder of the rules as they shall be (repeatable)." placeholder:"DIR" required:""`
 	accountsFlag
 	FailOnChange bool     `help:"Fail when the rules find different things."`
 	Paths        []string `arg:"" name:"path" help:"CloudTrail files, folders or s3:// prefixes to try the rules on."`

@@ -66,6 +66,7 @@ type Worker struct {
 // New prepares a worker.
 func New(cfg Config) (*Worker, error) {
 	w := &Worker{cfg: cfg}
+	cfg.Metrics.accounts = cfg.Accounts
 	var err error
 	w.consume, err = kcl.New(kcl.Config{
 		App: cfg.Shard.App, Stream: cfg.Stream, Kinesis: cfg.Kinesis, DynamoDB: cfg.DynamoDB,

@@ -31,6 +31,9 @@ type Metrics struct {
 	openRows       *prometheus.Desc
 	stateRows      *prometheus.Desc
 	outbox         *prometheus.Desc
+	unknown        *prometheus.Desc
+
+	accounts *Accounts // set by New
 
 	mu      sync.Mutex
 	shards  map[string]*standing
@@ -90,6 +93,7 @@ func NewMetrics() *Metrics {
 		openRows:       desc("open_rows", "Committed rows of a shard that are in no file yet."),
 		stateRows:      desc("state_rows", "Rows of a shard's state."),
 		outbox:         desc("outbox_alerts", "Committed alerts of a shard that were not known to be delivered at its last commit."),
+		unknown:        prometheus.NewDesc("cairn_unknown_accounts", "Accounts that were seen and are not in the accounts file.", nil, nil),
 		shards:         map[string]*standing{},
 		failing:        map[string]*failing{},
 	}
@@ -107,7 +111,7 @@ func (m *Metrics) Collectors() []prometheus.Collector {
 
 // Describe implements prometheus.Collector.
 func (m *Metrics) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.commitAge, m.watermarkAge, m.openRows, m.stateRows, m.outbox} {
+	for _, d := range []*prometheus.Desc{m.commitAge, m.watermarkAge, m.openRows, m.stateRows, m.outbox, m.unknown} {
 		out <- d
 	}
 }
@@ -115,6 +119,9 @@ func (m *Metrics) Describe(out chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (m *Metrics) Collect(out chan<- prometheus.Metric) {
 	now := time.Now()
+	if book := m.accounts.Book(); book != nil {
+		out <- prometheus.MustNewConstMetric(m.unknown, prometheus.GaugeValue, float64(len(book.Unknown())))
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for id, s := range m.shards {
