@@ -47,21 +47,17 @@ func (s *Shard) UseAccounts(book *account.Book) {
 // detect holds an event against the rules, and returns the ids of the findings
 // that begin with it.
 func (s *Shard) detect(e *cloudtrail.Event, p *place, changed []changed) ([]string, error) {
-	in := detect.Event{Input: rule.Input{Event: e, Actor: p.actor, Account: p.account}, Hash: p.item.Key, Whole: !s.inventory.own.Contains(p.item.Key),
+	in := &s.judged
+	*in = detect.Event{Input: rule.Input{Event: e, Actor: p.actor, Account: p.account}, Hash: p.item.Key, Whole: !s.inventory.own.Contains(p.item.Key),
 		Arrival: p.item.Arrival, Sequence: p.item.Sequence}
-	var failed error
-	for i := range changed {
-		in.Resources = append(in.Resources, changed[i].Key.String())
+	var t *touching
+	if len(changed) > 0 {
+		t = &touching{shard: s, changes: changed, at: e.Time}
+		t.enter(in)
 	}
-	if len(changed) > 0 && s.detector.WantsResources() {
-		in.Touched = func() (touched []detect.Touched) {
-			touched, failed = s.touched(changed, e.Time)
-			return touched
-		}
-	}
-	found, err := s.detector.Event(&in)
-	if err == nil {
-		err = failed
+	found, err := s.detector.Event(in)
+	if err == nil && t != nil {
+		err = t.err
 	}
 	if err != nil {
 		return nil, err
@@ -135,34 +131,56 @@ func (s *Shard) judgeSnapshot(at time.Time, parts key.Parts, view *resource.View
 	return nil
 }
 
-// touched are the resources that an event changed, as rules see them.
-func (s *Shard) touched(changes []changed, at time.Time) ([]detect.Touched, error) {
-	var out []detect.Touched
-	for i := range changes {
-		c := &changes[i]
-		t := detect.Touched{Key: c.Key.String()}
-		var err error
-		if t.After, err = s.seenByRules(c, c.now, at); err != nil {
-			return nil, err
-		}
-		if t.Before, err = s.seenByRules(c, c.before, at); err != nil {
-			return nil, err
-		}
-		out = append(out, t)
-	}
-	return out, nil
+// touching is an event that changed resources, on its way through the rules.
+type touching struct {
+	shard   *Shard
+	changes []changed
+	at      time.Time
+	err     error // of a record that cannot be read
 }
 
-// seenByRules is a resource as rules see it, nil when nothing is known: so it is
-// before the first change, and after one that is too old to be applied.
-func (s *Shard) seenByRules(c *changed, data []byte, at time.Time) (rule.Resource, error) {
-	if len(data) == 0 {
-		return nil, nil
+// enter names the resources in the event that rules see.
+func (t *touching) enter(in *detect.Event) {
+	for i := range t.changes {
+		in.Resources = append(in.Resources, t.changes[i].Key.String())
 	}
+	if t.shard.detector.WantsResources() {
+		in.Touched = func() []detect.Touched { return t.touched(in.Resources) }
+	}
+}
+
+// touched are the resources as rules see them.
+func (t *touching) touched(keys []string) (out []detect.Touched) {
+	for i := range t.changes {
+		c := &t.changes[i]
+		out = append(out, detect.Touched{Key: keys[i], After: t.seen(c, c.now), Before: t.seen(c, c.before)})
+	}
+	return out
+}
+
+// seen is a resource as rules see it, nil when nothing is known: so it is before
+// the first change, and after one that is too old to be applied. Most resources
+// are of a type that no rule asks for, so a record is read only on demand.
+func (t *touching) seen(c *changed, data []byte) rule.Resource {
+	if len(data) == 0 {
+		return nil
+	}
+	var view *resource.View
+	return detect.FieldsOf(c.Key, func() *resource.View {
+		if view == nil {
+			view = t.view(c, data)
+		}
+		return view
+	}, &c.Change, t.at)
+}
+
+// view reads a record.
+func (t *touching) view(c *changed, data []byte) *resource.View {
 	record, err := resource.DecodeRecord(data)
 	if err != nil {
-		return nil, fmt.Errorf("state of %s: %w", c.Key, err)
+		t.err = fmt.Errorf("state of %s: %w", c.Key, err)
+		record = &resource.Record{}
 	}
-	view := s.cfg.Catalogue.View(c.Key, record, at)
-	return detect.Fields(&view, &c.Change, at), nil
+	view := t.shard.cfg.Catalogue.View(c.Key, record, t.at)
+	return &view
 }

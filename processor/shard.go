@@ -43,7 +43,8 @@ type Shard struct {
 	detector  *detect.Detector
 	dlq       quarantine
 	outbox    outbox
-	form      rowForm // scratch for building rows
+	judged    detect.Event // scratch: the event in hand as rules see it
+	form      rowForm      // scratch for building rows
 
 	position  string    // the last record that is wholly included
 	arrival   time.Time // its arrival

@@ -120,7 +120,7 @@ func (d *Detector) review() error {
 // would tell of it again and again.
 func (d *Detector) judge(t *Touched, at rule.When) error {
 	holding := slices.Clone(d.matcher.JudgeResource(t.After, d.event.Account, at))
-	if err := d.resolve(t, holding, at); err != nil || gone(t) {
+	if err := d.resolve(t, holding, at); err != nil || len(holding) == 0 || gone(t) {
 		return err
 	}
 	for _, r := range holding {

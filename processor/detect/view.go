@@ -15,26 +15,65 @@ import (
 // change.source and change.actor of what happened to it, if change is not nil.
 // Ages are counted up to at.
 func Fields(v *resource.View, change *resource.Change, at time.Time) rule.Resource {
+	return FieldsOf(v.Key, func() *resource.View { return v }, change, at)
+}
+
+// FieldsOf is Fields of a resource whose view costs something: it is asked for
+// only when a rule reads what the key does not say. Nearly all rules ask for the
+// type first.
+func FieldsOf(k resource.Key, view func() *resource.View, change *resource.Change, at time.Time) rule.Resource {
 	return func(path string) []string {
 		first, name, _ := strings.Cut(path, ".")
 		if first == "change" {
 			return changeField(change, name)
 		}
-		if tag, ok := strings.CutPrefix(name, "tags."); ok {
-			return attribute(v.Tags, tag)
+		if text, ok := keyField(k, name); ok {
+			return one(text)
 		}
-		if text := fixed(v, name, at); text != "" {
-			return []string{text}
-		}
-		if name == "unknown" {
-			return v.Unknown
-		}
-		values := attribute(v.Attributes, name)
-		if name == "world_ports" && len(values) == 1 { // the one attribute that is a list
-			return strings.Split(values[0], ",")
-		}
-		return values
+		return viewField(view(), name, at)
 	}
+}
+
+// keyField are the fields that the key of a resource tells.
+func keyField(k resource.Key, name string) (text string, ok bool) {
+	switch name {
+	case "type":
+		return k.Type, true
+	case "key":
+		return k.String(), true
+	case "id":
+		return k.ID, true
+	case "account":
+		return k.Account, true
+	case "region":
+		return k.Region, true
+	}
+	return "", false
+}
+
+// one is a list of one text; of none when there is none.
+func one(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return []string{text}
+}
+
+func viewField(v *resource.View, name string, at time.Time) []string {
+	if tag, ok := strings.CutPrefix(name, "tags."); ok {
+		return attribute(v.Tags, tag)
+	}
+	if text := fixed(v, name, at); text != "" {
+		return one(text)
+	}
+	if name == "unknown" {
+		return v.Unknown
+	}
+	values := attribute(v.Attributes, name)
+	if name == "world_ports" && len(values) == 1 { // the one attribute that is a list
+		return strings.Split(values[0], ",")
+	}
+	return values
 }
 
 func attribute(attrs []resource.Attr, name string) []string {
@@ -46,19 +85,9 @@ func attribute(attrs []resource.Attr, name string) []string {
 	return nil
 }
 
-// fixed are the fields that every resource has.
+// fixed are the fields that every resource has, beside those of its key.
 func fixed(v *resource.View, name string, at time.Time) string {
 	switch name {
-	case "type":
-		return v.Key.Type
-	case "key":
-		return v.Key.String()
-	case "id":
-		return v.Key.ID
-	case "account":
-		return v.Key.Account
-	case "region":
-		return v.Key.Region
 	case "arn":
 		return v.ARN
 	case "name":
@@ -107,8 +136,5 @@ func changeField(c *resource.Change, name string) []string {
 	case "via":
 		text = c.Actor.Via
 	}
-	if text == "" {
-		return nil
-	}
-	return []string{text}
+	return one(text)
 }

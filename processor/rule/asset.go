@@ -76,8 +76,8 @@ func (r *Rule) OverResources() (When, bool) { return r.occasions, r.overResource
 // occasion, by id. Fields of the change stand beside those of the resource. The
 // slice is valid until the next call.
 func (m *Matcher) JudgeResource(r Resource, account Account, at When) []*Rule {
-	m.matched = m.matched[:0]
-	m.begin(view{Input: &Input{Account: account}, resources: []Resource{r}, known: true})
+	m.matched, m.alone, m.single = m.matched[:0], Input{Account: account}, [1]Resource{r}
+	m.begin(view{Input: &m.alone, resources: m.single[:], known: true})
 	for _, i := range m.set.state {
 		if rule := m.set.rules[i]; rule.occasions&at != 0 && m.set.exprs[i].eval(m.ask) {
 			m.matched = append(m.matched, rule)

@@ -101,7 +101,8 @@ func (s *Set) Hash() string { return s.hash }
 // Matcher evaluates a set. It is the scratch of one goroutine.
 type Matcher struct {
 	set        *Set
-	alone      Input // of Match
+	alone      Input       // of Match and JudgeResource
+	single     [1]Resource // of JudgeResource
 	view       view
 	known      []uint32 // per atom: generation of its answer, and the answer in the lowest bit
 	generation uint32
