@@ -57,12 +57,13 @@ func (g *ground) rollingRestart(t *testing.T) {
 // handOver stops one of two workers in good order, again and again.
 func (g *ground) handOver(t *testing.T) {
 	n := rounds("CAIRN_KILLS", 2)
+	tr := g.lasting(t, n)
 	f := g.newFleet(t, 4)
 	f.watching()
 	f.worker()
 	f.worker()
 	f.share(2, 2)
-	wait := f.produce(g.small.pieces, time.Duration(n)*10*time.Second)
+	wait := f.produce(tr.pieces, time.Duration(n)*10*time.Second)
 	time.Sleep(3 * time.Second)
 	var took recovery
 	var stops []time.Duration
@@ -75,8 +76,8 @@ func (g *ground) handOver(t *testing.T) {
 		f.share(2, 2)
 	}
 	wait()
-	f.consumed(g.small.events)
+	f.consumed(tr.events)
 	f.finish()
 	f.note = append(f.note, fmt.Sprintf("%d times SIGTERM: exit after %s, %s", n, spread(stops), took))
-	f.check(g.small, 0)
+	f.check(tr, 0)
 }

@@ -293,11 +293,12 @@ func (w *watch) firstCommit(shard string, after time.Time) time.Time {
 	return time.Time{}
 }
 
-// spread tells the median and the greatest of some times.
+// spread tells the median, the 99th of a hundred and the greatest of some times.
 func spread(times []time.Duration) string {
 	if len(times) == 0 {
 		return "none"
 	}
 	slices.Sort(times)
-	return fmt.Sprintf("p50 %.1f s, max %.1f s of %d", times[len(times)/2].Seconds(), times[len(times)-1].Seconds(), len(times))
+	at := func(share float64) float64 { return times[int(share*float64(len(times)-1)+0.5)].Seconds() }
+	return fmt.Sprintf("p50 %.1f s, p99 %.1f s, max %.1f s of %d", at(0.5), at(0.99), at(1), len(times))
 }

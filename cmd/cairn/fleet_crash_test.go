@@ -39,12 +39,13 @@ func (f *crew) takeover(r *recovery, shards []string, since time.Time) {
 // killUnderLoad kills one of two workers again and again.
 func (g *ground) killUnderLoad(t *testing.T) {
 	n := rounds("CAIRN_KILLS", 2)
+	tr := g.lasting(t, n)
 	f := g.newFleet(t, 4)
 	f.watching()
 	f.worker()
 	f.worker()
 	f.share(2, 2)
-	wait := f.produce(g.small.pieces, time.Duration(n)*14*time.Second)
+	wait := f.produce(tr.pieces, time.Duration(n)*14*time.Second)
 	time.Sleep(3 * time.Second)
 	var took recovery
 	for range n {
@@ -57,10 +58,10 @@ func (g *ground) killUnderLoad(t *testing.T) {
 		f.share(2, 2)
 	}
 	wait()
-	f.consumed(g.small.events)
+	f.consumed(tr.events)
 	f.finish()
 	f.note = append(f.note, fmt.Sprintf("%d kills, lease %v: %s", n, lease, took))
-	f.check(g.small, 0)
+	f.check(tr, 0)
 }
 
 // pause stops a worker for longer than its leases last and lets it go on.

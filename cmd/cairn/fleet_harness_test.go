@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -60,6 +59,9 @@ type crew struct {
 // lease is the shortest that run accepts.
 const lease = 2 * time.Second
 
+// quick are the flags of workers that do in seconds what takes minutes.
+var quick = []string{"--lease", lease.String(), "--commit-every", "1s", "--roll-age", "5s"}
+
 // newFleet makes a stream with so many shards. There is no worker yet.
 func (g *ground) newFleet(t *testing.T, shards int) *crew {
 	t.Helper()
@@ -69,7 +71,7 @@ func (g *ground) newFleet(t *testing.T, shards int) *crew {
 	f.kinesis, f.dynamo = proxied(t, "KINESIS", g.streams), proxied(t, "DYNAMODB", g.tables)
 	f.client, f.table = kinesisAt(t, g.streams), dynamoAt(t, g.tables)
 	f.env = []string{"AWS_ENDPOINT_URL_KINESIS=" + f.kinesis.URL(), "AWS_ENDPOINT_URL_DYNAMODB=" + f.dynamo.URL(), "CAIRN_LOG=info", "NO_COLOR=1"}
-	f.flags = []string{"--lease", lease.String(), "--commit-every", "1s", "--roll-age", "5s", "--lateness", lateness.String(), "--snapshot-every", "3h"}
+	f.flags = append(usual.flags(), quick...)
 	count := int32(shards)
 	if _, err := f.client.CreateStream(t.Context(), &kinesis.CreateStreamInput{StreamName: &f.stream, ShardCount: &count}); err != nil {
 		t.Fatal(err)
@@ -285,11 +287,12 @@ func (f *crew) until(what string, limit time.Duration, cond func() bool) {
 	}
 }
 
-// share waits until each worker that runs has so many shards, in any order.
+// share waits until each worker that runs has so many shards, in any order. A
+// worker takes one in a second.
 func (f *crew) share(counts ...int) {
 	f.t.Helper()
 	slices.Sort(counts)
-	f.until(fmt.Sprintf("workers hold %v shards", counts), time.Minute, func() bool {
+	f.until(fmt.Sprintf("workers hold %v shards", counts), time.Minute+2*time.Second*time.Duration(counts[len(counts)-1]), func() bool {
 		var got []int
 		for _, m := range f.running() {
 			got = append(got, len(m.held()))
@@ -353,21 +356,28 @@ func (f *crew) explain() {
 	}
 }
 
-// errors counts the lines of the logs that tell of errors, by their messages.
+// errors counts the lines of the logs that tell of errors, by their messages, and
+// shows the first of each. A data race, which only a program built with the race
+// detector tells of, fails the test.
 func (f *crew) errors() map[string]int {
 	out := map[string]int{}
-	message := regexp.MustCompile(`level=ERROR msg=("[^"]*"|\S+)`)
 	for _, m := range f.workers {
-		file, err := os.Open(m.log)
+		text, err := os.ReadFile(m.log)
 		if err != nil {
 			continue
 		}
-		for in := bufio.NewScanner(file); in.Scan(); {
-			if found := message.FindStringSubmatch(in.Text()); found != nil {
-				out[found[1]]++
+		for line := range strings.Lines(string(text)) {
+			if found := errorLine.FindStringSubmatch(line); found != nil {
+				if out[found[1]]++; out[found[1]] == 1 {
+					f.t.Logf("worker %d: %.800s", m.number, line)
+				}
 			}
 		}
-		_ = file.Close()
+		if _, race, found := strings.Cut(string(text), "WARNING: DATA RACE"); found {
+			f.t.Errorf("worker %d: a data race:%s", m.number, shortText(race))
+		}
 	}
 	return out
 }
+
+var errorLine = regexp.MustCompile(`level=ERROR msg=("[^"]*"|\S+)`)

@@ -86,10 +86,8 @@ func (f *crew) ended() {
 // reshard splits shards, splits their children and merges neighbours while
 // records come and workers are killed.
 func (g *ground) reshard(t *testing.T) {
-	times, tr := rounds("CAIRN_RESHARDS", 1), g.small
-	if times > 2 {
-		tr = g.newTraffic(t, 12, min(1000*times, 30_000))
-	}
+	times := rounds("CAIRN_RESHARDS", 1)
+	tr := g.lasting(t, times)
 	f := g.newFleet(t, 2)
 	f.watching()
 	f.worker()
@@ -119,7 +117,7 @@ func (g *ground) reshard(t *testing.T) {
 	f.ended()
 	f.consumed(tr.events)
 	f.finish()
-	f.note = append(f.note, fmt.Sprintf("%d splits, %d merges, %d kills", splits, merges, n))
+	f.note = append(f.note, fmt.Sprintf("%d events; %d splits, %d merges, %d kills", len(tr.ids), splits, merges, n))
 	f.check(tr, 0)
 }
 

@@ -20,8 +20,9 @@ import (
 // and DynamoDB, does to them what machines and networks do, and holds what is in
 // the lake in the end against a replay of the same files.
 //
-// Environment: CAIRN_RESHARDS is how many splits and merges TestFleet/scenarios/reshard
-// makes (default 1).
+// Environment: CAIRN_RESHARDS is how often scenario 05 splits, splits and merges
+// twice (default 1), CAIRN_KILLS how often 03 kills and 12 stops a worker
+// (default 2), and CAIRN_RACE builds the workers with the race detector.
 func TestFleet(t *testing.T) {
 	g := &ground{program: build(t), streams: local.Kinesalite(t).URL(), tables: local.Dynalite(t).URL()}
 	bucket := s3mem.New()
@@ -32,7 +33,7 @@ func TestFleet(t *testing.T) {
 	t.Cleanup(s3.Close)
 	g.objects = s3.URL
 	awsSettings(t, map[string]string{"S3": s3.URL})
-	g.small = g.newTraffic(t, 12, 3000)
+	g.small = g.newTraffic(t, 12, 3000, usual)
 	t.Logf("%d events, %d findings, %d resources; %d records", len(g.small.ids), len(g.small.ref.Findings), len(g.small.ref.Inventory), len(g.small.pieces))
 	t.Run("scenarios", func(t *testing.T) {
 		for name, scenario := range map[string]func(*ground, *testing.T){
@@ -49,6 +50,7 @@ func TestFleet(t *testing.T) {
 			"11 rolling restart":       (*ground).rollingRestart,
 			"12 hand-over":             (*ground).handOver,
 			"13 laptop":                (*ground).laptop,
+			"14 snapshots":             (*ground).snapshots,
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()

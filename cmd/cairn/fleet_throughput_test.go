@@ -186,7 +186,7 @@ func (g *ground) cannedFleet(t *testing.T, c *canned) *crew {
 	f := g.newFleet(t, 1) // whose stream on the emulator is not used
 	f.stream = strings.ReplaceAll(f.stream, "--", "-")
 	f.env = append(f.env, "AWS_ENDPOINT_URL_KINESIS="+server.URL)
-	f.flags = []string{"--lateness", lateness.String(), "--snapshot-every", "3h"}
+	f.flags = usual.flags()
 	return f
 }
 
@@ -252,7 +252,7 @@ func (m *member) memory(name string) int64 {
 
 func (g *ground) kinesaliteThroughput(t *testing.T) {
 	f := g.newFleet(t, 4)
-	f.flags = []string{"--lateness", lateness.String(), "--snapshot-every", "3h"}
+	f.flags = usual.flags()
 	now := time.Now().UTC()
 	tr, err := gen.Fit(gen.Options{Seed: 60, Accounts: 12, Start: now.Add(-100 * time.Minute), Duration: 90 * time.Minute}, 30_000)
 	if err != nil {
@@ -268,10 +268,11 @@ func (g *ground) kinesaliteThroughput(t *testing.T) {
 	f.measure(f.worker(), len(records))
 }
 
-// shardMemory holds a worker with few shards against one with many, all idle.
+// shardMemory holds a worker with few shards against some with many, all idle.
 func (g *ground) shardMemory(t *testing.T) {
+	const few = 2
 	resident := map[int]int64{}
-	for _, shards := range []int{2, 26} {
+	for _, shards := range []int{few, 26, 100} {
 		t.Run(strconv.Itoa(shards), func(t *testing.T) {
 			f := g.cannedFleet(t, newCanned(t, shards, 200*shards, 1))
 			m := f.worker()
@@ -279,8 +280,9 @@ func (g *ground) shardMemory(t *testing.T) {
 			f.until("all is committed", 2*time.Minute, func() bool { return len(f.manifests()) == shards && f.sum().In >= int64(150*shards) })
 			time.Sleep(5 * time.Second)
 			resident[shards] = m.memory("VmRSS:")
+			more := float64(resident[shards]-resident[few]) / float64(max(1, shards-few)) / (1 << 20)
+			t.Logf("%d shards: resident %d MiB, %.1f MiB for each more than %d", shards, resident[shards]>>20, more, few)
 			m.stop()
 		})
 	}
-	t.Logf("resident: 2 shards %d MiB, 26 shards %d MiB, %.1f MiB for each more", resident[2]>>20, resident[26]>>20, float64(resident[26]-resident[2])/24/(1<<20))
 }

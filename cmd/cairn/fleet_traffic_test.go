@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/base64"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -21,9 +22,17 @@ import (
 	"github.com/cairnstream/cairn/processor/resource"
 )
 
-// lateness holds all of the traffic, so that nothing is late, whenever and in
-// whatever order it arrives.
-const lateness = 2 * time.Hour
+// pace is how far traffic goes back, and the settings that a fleet and a replay
+// share for it.
+type pace struct{ span, lateness, snapshots time.Duration }
+
+// usual is a lateness that holds all of the traffic, so that nothing is late,
+// whenever and in whatever order it arrives.
+var usual = pace{span: 100 * time.Minute, lateness: 2 * time.Hour, snapshots: 3 * time.Hour}
+
+func (p pace) flags() []string {
+	return []string{"--lateness", p.lateness.String(), "--snapshot-every", p.snapshots.String()}
+}
 
 // traffic is what an organisation did until now, and what a replay makes of it.
 type traffic struct {
@@ -31,7 +40,10 @@ type traffic struct {
 	pieces []streamRecord // the same in the order of their delivery, as a producer would put them
 	events int            // with those that CloudTrail delivered twice
 	ids    map[string]int
+	lake   string // that the replay left
 	ref    outcome
+
+	delivered map[string]time.Time // when records were, by their data in base64 and quotes
 }
 
 // streamRecord is one record to be put.
@@ -49,28 +61,39 @@ type outcome struct {
 }
 
 // newTraffic makes traffic of about that many events, and replays it.
-func (p program) newTraffic(t *testing.T, accounts, events int) *traffic {
+func (p program) newTraffic(t *testing.T, accounts, events int, at pace) *traffic {
 	t.Helper()
 	now := time.Now().UTC()
-	g, err := gen.Fit(gen.Options{Seed: 60, Accounts: accounts, Attacks: accounts / 2, Start: now.Add(-100 * time.Minute), Duration: 100 * time.Minute,
+	g, err := gen.Fit(gen.Options{Seed: 60, Accounts: accounts, Attacks: accounts / 2, Start: now.Add(-at.span), Duration: at.span,
 		Until: now, DuplicatesPerMillion: 3000}, events)
 	if err != nil {
 		t.Fatal(err)
 	}
-	tr := &traffic{dir: filepath.Join(t.TempDir(), "logs"), ids: map[string]int{}}
+	tr := &traffic{dir: filepath.Join(t.TempDir(), "logs"), ids: map[string]int{}, delivered: map[string]time.Time{}}
 	n := 0
 	for f := range g.Files() {
 		tr.add(t, n, &f)
 		n++
 	}
 	dir := filepath.Join(t.TempDir(), "replayed")
-	p.must(t, "replay", "--data", dir, "--no-progress", "--lateness", lateness.String(), "--snapshot-every", "3h", tr.dir)
-	tr.ref = outcomeOf(t, filepath.Join(dir, "lake"), filepath.Join(dir, "state"))
+	p.must(t, append([]string{"replay", "--data", dir, "--no-progress", tr.dir}, at.flags()...)...)
+	tr.lake = filepath.Join(dir, "lake")
+	tr.ref = outcomeOf(t, tr.lake, filepath.Join(dir, "state"))
 	if len(tr.ref.Events) != len(tr.ids) || len(tr.ref.Findings) == 0 || len(tr.ref.Inventory) == 0 {
 		t.Fatalf("a replay of %d events leaves %d, %d findings and %d resources: nothing to compare with",
 			len(tr.ids), len(tr.ref.Events), len(tr.ref.Findings), len(tr.ref.Inventory))
 	}
 	return tr
+}
+
+// lasting is traffic for a scenario that does something so many times: enough
+// that no shard waits for a record.
+func (g *ground) lasting(t *testing.T, times int) *traffic {
+	t.Helper()
+	if times <= 2 {
+		return g.small
+	}
+	return g.newTraffic(t, 12, min(1000*times, 30_000), usual)
 }
 
 // add writes a file and cuts it into records: the whole file, lines of some
@@ -102,6 +125,10 @@ func (tr *traffic) add(t *testing.T, n int, f *gen.File) {
 			data = file.Bytes()
 		}
 		tr.pieces = append(tr.pieces, streamRecord{account, data})
+		// What is delivered twice arrives with its first time: that moves no watermark.
+		if text := `"` + base64.StdEncoding.EncodeToString(data) + `"`; tr.delivered[text].IsZero() {
+			tr.delivered[text] = f.Delivered
+		}
 	}
 }
 

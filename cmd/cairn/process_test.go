@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -24,14 +25,19 @@ import (
 // can be ended from outside.
 type program string
 
-// build makes the program once for a test and its subtests.
+// build makes the program once for a test and its subtests, with the race
+// detector when CAIRN_RACE is set.
 func build(t *testing.T) program {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("builds the program and runs it many times; left out with -short")
 	}
 	path := filepath.Join(t.TempDir(), "cairn")
-	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
+	args := []string{"build", "-o", path, "."}
+	if os.Getenv("CAIRN_RACE") != "" {
+		args = slices.Insert(args, 1, "-race")
+	}
+	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
 	return program(path)

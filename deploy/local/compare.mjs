@@ -10,6 +10,7 @@
 // were commits, so what is compared is their sums by table.
 import { stat } from 'node:fs/promises'
 import { DuckDBInstance } from '@duckdb/node-api'
+import { printTable } from './table.mjs'
 
 const arrival = new Set(['shard', 'sequence', 'ordinal', 'arrival_ts', 'late', 'watermark_ts'])
 const sums = `SELECT table_name, sum(row_count) AS row_count, sum(duplicates) AS duplicates, sum(quarantined) AS quarantined,
@@ -70,10 +71,7 @@ async function compare([first, second]) {
 }
 
 function print(found) {
-  const lines = [['TABLE', 'FIRST', 'SECOND', 'ONLY IN FIRST', 'ONLY IN SECOND'],
-    ...found.map(f => [f.what, ...f.rows, ...(f.alone ? ['not compared', ''] : f.only)])]
-  const widths = lines[0].map((_, i) => Math.max(...lines.map(l => `${l[i]}`.length)))
-  for (const l of lines) console.log(l.map((cell, i) => `${cell}`.padEnd(widths[i])).join('  ').trimEnd())
+  printTable(['TABLE', 'FIRST', 'SECOND', 'ONLY IN FIRST', 'ONLY IN SECOND'], found.map(f => [f.what, ...f.rows, ...(f.alone ? ['not compared', ''] : f.only)]))
   for (const f of found) {
     f.examples.forEach((list, i) => list.forEach(line => console.log(`\n${f.what}, only in the ${['first', 'second'][i]}:\n${line}`)))
   }

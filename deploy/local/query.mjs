@@ -1,16 +1,17 @@
 // Runs SQL over a lake with DuckDB, after the views and macros of duckdb.sql have made it look like the Athena database.
 //
-//   node query.mjs [LAKE_FOLDER] < SQL
+//   node query.mjs [--text] [LAKE_FOLDER] < SQL
 //
 // Without a lake there are no views and macros either: plain DuckDB.
 // Input: statements, separated by semicolons. Output: { columns, types, rows } of the last one; every value is text, a number, a
-// boolean, null, a list or an object. duckdb.sql finds the lake in the variable `lake`: getvariable('lake').
+// boolean, null, a list or an object; with --text a table for people. duckdb.sql finds the lake in the variable `lake`: getvariable('lake').
 //
 // One construct differs between the engines: UNNEST of a list of structs yields one column per member in Trino and one struct in
 // DuckDB. So `CROSS JOIN UNNEST(x) AS t(a, b)` is rewritten before it runs; statements of deploy/queries need no other change.
 import { readFile } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import { DuckDBInstance } from '@duckdb/node-api'
+import { printTable } from './table.mjs'
 
 const unnest = /CROSS\s+JOIN\s+UNNEST\s*\(((?:[^()]|\([^()]*\))*)\)\s*AS\s+(\w+)\s*\(([^()]*)\)/gi
 const rewrite = sql => sql.replace(unnest, 'CROSS JOIN (SELECT unnest($1, recursive := true)) AS $2($3)')
@@ -36,7 +37,8 @@ function advice(message) {
   return table ? `${lake} has no file of ${table} yet: a worker writes files every few minutes (--roll-age) and when it stops` : message
 }
 
-const lake = process.argv[2]
+const args = process.argv.slice(2)
+const lake = args.find(a => a !== '--text')
 const empty = []
 const instance = await DuckDBInstance.create(':memory:', { threads: '2', memory_limit: '1GB' })
 const connection = await instance.connect()
@@ -46,11 +48,9 @@ if (lake) {
 }
 try {
   const reader = await connection.runAndReadAll(rewrite(await text(process.stdin)))
-  process.stdout.write(JSON.stringify({
-    columns: reader.columnNames(),
-    types: reader.columnTypes().map(String),
-    rows: reader.getRowsJson(),
-  }))
+  const [columns, types, rows] = [reader.columnNames(), reader.columnTypes().map(String), reader.getRowsJson()]
+  if (args.includes('--text')) printTable(columns, rows)
+  else process.stdout.write(JSON.stringify({ columns, types, rows }))
 } catch (error) {
   console.error(advice(error.message))
   process.exitCode = 1
