@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/cairnstream/cairn/state"
@@ -35,7 +36,9 @@ type Event struct {
 	// Raised: the rule's raise_when held, or a first-seen rule fired on the event.
 	Raised     bool
 	Attributes [NumAttributes]string
-	Context    string // kept for the newest event of a window, comes back with its finding
+	// Context appends what is known of the event to a buffer. It is kept for the
+	// newest event of a window, and comes back with its finding; nil: nothing.
+	Context func([]byte) []byte
 }
 
 // Counts are what happened to the events of a rule since the engine was made.
@@ -54,7 +57,8 @@ type Engine struct {
 	rules map[string]*ruleState
 	order []*ruleState // by id
 	out   []Finding
-	name  []byte // scratch
+	name  []byte            // scratch
+	names map[string]string // of accounts, see place
 }
 
 // ruleState is a rule at work.
@@ -82,7 +86,7 @@ type ruleState struct {
 
 // NewEngine returns the engine of rules over a store. Restore has to follow.
 func NewEngine(store *state.Store, rules []Rule) (*Engine, error) {
-	e := &Engine{store: store, rules: map[string]*ruleState{}}
+	e := &Engine{store: store, rules: map[string]*ruleState{}, names: map[string]string{}}
 	for _, r := range rules {
 		rs, err := newRule(r)
 		if err != nil {
@@ -184,9 +188,9 @@ func (e *Engine) keyOf(r *ruleState, ev *Event) *keyed {
 	}
 	values := make([]string, len(ev.Key))
 	for i, v := range ev.Key {
-		values[i] = bounded(v)
+		values[i] = strings.Clone(bounded(v))
 	}
-	x := &keyed{id: string(e.name), account: r.account(placeOf(ev)), values: values}
+	x := &keyed{id: string(e.name), account: r.account(e.place(ev)), values: values}
 	r.keys[x.id] = x
 	return x
 }

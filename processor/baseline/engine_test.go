@@ -113,7 +113,10 @@ func TestBurstStartsAndEnds(t *testing.T) {
 		t.Fatalf("%d findings in two ordinary weeks, first %+v", len(got), got[0])
 	}
 	at := day.Add(10 * time.Hour)
-	f.events(at, "ann", 200, func(e *Event) { e.Attributes[SourceIP] = "198.51.100.7"; e.Context = "ctx" })
+	f.events(at, "ann", 200, func(e *Event) {
+		e.Attributes[SourceIP] = "198.51.100.7"
+		e.Context = func(b []byte) []byte { return append(b, "ctx"...) }
+	})
 	early := f.take()
 	if len(early) != 1 || early[0].Step != Start || !early[0].Early {
 		t.Fatalf("a burst of 200 calls against 3 is not reported before its window closes: %+v", early)

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/bits"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/cairnstream/cairn/state/key"
@@ -20,6 +21,24 @@ type place struct {
 }
 
 func placeOf(ev *Event) place { return place{ev.Hash, ev.Whole, bounded(ev.Account)} }
+
+// namesMost bounds the names of accounts that the engine has of its own.
+const namesMost = 1 << 16
+
+// place is placeOf for what stays in memory: an event's own texts hang on the
+// buffer of the whole file that it came in.
+func (e *Engine) place(ev *Event) place {
+	name, ok := e.names[ev.Account]
+	if !ok {
+		if len(e.names) >= namesMost {
+			clear(e.names)
+		}
+		own := strings.Clone(ev.Account)
+		name = bounded(own)
+		e.names[own] = name
+	}
+	return place{ev.Hash, ev.Whole, name}
+}
 
 // keyed is a key of a rule in memory.
 type keyed struct {
@@ -165,7 +184,10 @@ func (w *openWindow) take(r *ruleState, ev *Event) {
 	}
 	w.raised = w.raised || ev.Raised
 	if at := ev.Time.UnixMilli(); w.events == 1 || at > w.newest || at == w.newest && ev.ID > string(w.trigger) {
-		w.newest, w.trigger, w.context = at, append(w.trigger[:0], ev.ID...), append(w.context[:0], ev.Context...)
+		w.newest, w.trigger, w.context = at, append(w.trigger[:0], ev.ID...), w.context[:0]
+		if ev.Context != nil {
+			w.context = ev.Context(w.context)
+		}
 	}
 }
 

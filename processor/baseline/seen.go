@@ -90,7 +90,7 @@ func (e *Engine) FirstSeen(ruleID string, ev *Event) (*News, error) {
 // meet records a combination and tells whether it is news.
 func (e *Engine) meet(r *ruleState, ev *Event) (*News, error) {
 	s, day := r.seen, dayOf(ev.Time)
-	c := combination{placeOf(ev), hashValues(ev.Key[len(ev.Key)-1:]), hashValues(ev.Key[:len(ev.Key)-1])}
+	c := combination{e.place(ev), hashValues(ev.Key[len(ev.Key)-1:]), hashValues(ev.Key[:len(ev.Key)-1])}
 	if s.lately(c, day) {
 		return nil, nil
 	}
@@ -263,7 +263,7 @@ func (e *Engine) Preload(ruleID string, account *Event, past iter.Seq2[Past, err
 	if err != nil {
 		return fmt.Errorf("rule %s: mark: %w", ruleID, err)
 	}
-	at := placeOf(account)
+	at := e.place(account)
 	e.store.Put(r.row(at, rowLearned, key.AppendString(nil, at.name)), text)
 	r.seen.ready[at], r.seen.places[at] = true, struct{}{}
 	return e.store.Err()
@@ -274,7 +274,7 @@ func (e *Engine) learnPast(r *ruleState, ev *Event) error {
 	if len(ev.Key) != len(r.seen.spec.Fields) {
 		return fmt.Errorf("%d values for %d fields", len(ev.Key), len(r.seen.spec.Fields))
 	}
-	c := combination{placeOf(ev), hashValues(ev.Key[len(ev.Key)-1:]), hashValues(ev.Key[:len(ev.Key)-1])}
+	c := combination{e.place(ev), hashValues(ev.Key[len(ev.Key)-1:]), hashValues(ev.Key[:len(ev.Key)-1])}
 	day := dayOf(ev.Time)
 	for _, k := range [][]byte{r.parentRow(c), r.seenRow(c)} {
 		if err := e.extend(k, day); err != nil {
@@ -306,7 +306,7 @@ func (e *Engine) Learning(ruleID string, account *Event) (bool, error) {
 	if r == nil || r.seen == nil {
 		return false, fmt.Errorf("rule %s has no first_seen", ruleID)
 	}
-	ready, err := e.ready(r, placeOf(account))
+	ready, err := e.ready(r, e.place(account))
 	return !ready, err
 }
 

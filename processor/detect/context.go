@@ -41,10 +41,9 @@ func text(e *cloudtrail.Event, f cloudtrail.Field) string {
 // maxText bounds a text in a context that waits in the state, bytes.
 const maxText = 256
 
-// encode writes a context as a text that the windows keep until they close.
-func (c *Context) encode() string {
-	var scratch [512]byte
-	buf := binary.AppendVarint(scratch[:0], c.Arrival.UnixMilli())
+// append writes a context as windows and baselines keep it until they close.
+func (c *Context) append(buf []byte) []byte {
+	buf = binary.AppendVarint(buf, c.Arrival.UnixMilli())
 	for _, p := range [...]string{c.EventID, c.Sequence, c.Account, c.Alias, c.Region, c.Root, c.Role, c.Session, c.Name, c.Source, c.Error, c.Address, c.UserAgent} {
 		buf = appendText(buf, p)
 	}
@@ -53,7 +52,7 @@ func (c *Context) encode() string {
 			buf = appendText(appendText(buf, name), c.Fields[name])
 		}
 	}
-	return string(buf)
+	return buf
 }
 
 // appendText writes a text behind its length, cut to what is kept of it.
@@ -64,7 +63,7 @@ func appendText(buf []byte, s string) []byte {
 	return append(binary.AppendUvarint(buf, uint64(len(s))), s...)
 }
 
-// decodeContext reads what encode wrote. What is cut off stays empty.
+// decodeContext reads what append wrote. What is cut off stays empty.
 func decodeContext(s string) (c Context) {
 	buf := []byte(s)
 	ms, n := binary.Varint(buf)

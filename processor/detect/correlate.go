@@ -11,8 +11,6 @@ import (
 
 // correlate gives the event in hand to the windows.
 func (d *Detector) correlate() error {
-	c := contextOf(d.event, d.shown)
-	d.window.Context = c.encode()
 	fired, err := d.windows.Event(&d.window)
 	if err != nil {
 		return fmt.Errorf("windows: %w", err)
@@ -21,6 +19,16 @@ func (d *Detector) correlate() error {
 		d.fired(&fired[i])
 	}
 	return nil
+}
+
+// kept is what the windows keep of the event in hand.
+func (d *Detector) kept() string {
+	if d.context == "" {
+		c := contextOf(d.event, d.shown)
+		d.scratch = c.append(d.scratch[:0])
+		d.context = string(d.scratch)
+	}
+	return d.context
 }
 
 // fired makes a finding of what the windows decided.

@@ -64,9 +64,10 @@ type Detector struct {
 	// What learns, and what it is given.
 	baselines *baseline.Engine
 	past      Past
-	keys      []string     // scratch
-	later     []*rule.Rule // baselines that the event in hand met
-	raised    bool         // a first-seen rule fired on the event in hand
+	later     []*rule.Rule   // baselines that the event in hand met
+	raised    bool           // a first-seen rule fired on the event in hand
+	learned   baseline.Event // scratch: the event in hand, as what learns sees it
+	learner   *rule.Rule     // that it is given to
 
 	rules map[string]*rule.Rule
 	paths map[string]*rule.Path // by their text
@@ -77,9 +78,11 @@ type Detector struct {
 
 	event    *Event       // in hand
 	snapshot *Snapshot    // in hand, in place of an event
-	window   window.Event // scratch
-	touched  []Touched    // of the event in hand
-	asked    bool         // touched is filled
+	window   window.Event // scratch: the event in hand, as windows see it
+	context  string       // that they keep of it; "" until they ask
+	scratch  []byte
+	touched  []Touched // of the event in hand
+	asked    bool      // touched is filled
 	out      []Finding
 }
 
@@ -110,7 +113,8 @@ func Open(set *rule.Set, store *state.Store, opts Options) (*Detector, error) {
 	if err := d.openBaselines(opts); err != nil {
 		return nil, fmt.Errorf("open the baselines: %w", err)
 	}
-	d.window.Field, d.window.Values = d.field, d.values
+	d.window.Field, d.window.Values, d.window.Context = d.field, d.values, d.kept
+	d.learned.Context = d.appendContext
 	return d, nil
 }
 
@@ -186,13 +190,13 @@ func (d *Detector) Event(in *Event) ([]Finding, error) {
 // begin takes an event in hand.
 func (d *Detector) begin(in *Event) {
 	d.out, d.event, d.touched, d.asked = d.out[:0], in, nil, false
-	d.later, d.raised, d.window.Matched = d.later[:0], false, d.window.Matched[:0]
+	d.later, d.raised, d.window.Matched, d.context = d.later[:0], false, d.window.Matched[:0], ""
 	if in.Touched != nil {
 		in.After = func() []rule.Resource { return d.states(func(t *Touched) rule.Resource { return t.After }) }
 		in.Before = func() []rule.Resource { return d.states(func(t *Touched) rule.Resource { return t.Before }) }
 	}
 	w := &d.window
-	w.ID, w.Time, w.Hash, w.Account, w.Context = in.Event.ID, in.Event.Time, in.Hash, in.Event.Account(), ""
+	w.ID, w.Time, w.Hash, w.Account = in.Event.ID, in.Event.Time, in.Hash, in.Event.Account()
 	if limit := in.Arrival.Add(ahead); w.Time.After(limit) && !in.Arrival.IsZero() {
 		w.Time = limit
 	}

@@ -36,8 +36,13 @@ func (d *Detector) openBaselines(opts Options) error {
 
 // learn gives the event in hand to a baseline or a first-seen store.
 func (d *Detector) learn(r *rule.Rule) error {
-	in := d.event
-	ev := baseline.Event{ID: in.Event.ID, Time: d.window.Time, Hash: in.Hash, Whole: in.Whole, Account: d.window.Account, Key: d.keys[:0]}
+	in, ev := d.event, &d.learned
+	failed := text(in.Event, cloudtrail.ErrorCode) != ""
+	if r.Baseline != nil && r.Baseline.Statistic == baseline.ErrorCount && !failed {
+		return nil
+	}
+	*ev = baseline.Event{ID: in.Event.ID, Time: d.window.Time, Hash: in.Hash, Whole: in.Whole, Account: d.window.Account, Key: ev.Key[:0],
+		Failed: failed, Context: ev.Context}
 	for i := range r.Keys {
 		text, ok := r.Keys[i].Text(&in.Input)
 		if !ok {
@@ -45,11 +50,10 @@ func (d *Detector) learn(r *rule.Rule) error {
 		}
 		ev.Key = append(ev.Key, text)
 	}
-	d.keys = ev.Key
 	if r.FirstSeen != nil {
-		return d.firstSeen(r, &ev)
+		return d.firstSeen(r, ev)
 	}
-	return d.baseline(r, &ev)
+	return d.baseline(r, ev)
 }
 
 // firstSeen asks whether the values of an event are new.
@@ -108,19 +112,21 @@ func (d *Detector) baseline(r *rule.Rule, ev *baseline.Event) error {
 		}
 	}
 	e := in.Event
-	if ev.Failed = text(e, cloudtrail.ErrorCode) != ""; !ev.Failed && r.Baseline.Statistic == baseline.ErrorCount {
-		return nil
-	}
 	ev.Raised = d.raised || d.matcher.Raised(r)
 	ev.Attributes = [baseline.NumAttributes]string{text(e, cloudtrail.IdentityARN), text(e, cloudtrail.UserAgent), text(e, cloudtrail.ErrorCode),
 		text(e, cloudtrail.SourceIPAddress), text(e, cloudtrail.AWSRegion)}
-	c := contextOf(in, r.Shown())
-	ev.Context = c.encode()
+	d.learner = r
 	found, err := d.baselines.Event(r.ID, ev)
 	for i := range found {
 		d.unusual(&found[i])
 	}
 	return err
+}
+
+// appendContext is what a baseline keeps of the event in hand.
+func (d *Detector) appendContext(buf []byte) []byte {
+	c := contextOf(d.event, d.learner.Shown())
+	return c.append(buf)
 }
 
 // unusual makes a finding of what a baseline found.

@@ -141,6 +141,11 @@ func (p Path) String() string { return p.at.text }
 
 // Text is the first value of the field as text; false when the event has none.
 func (p *Path) Text(in *Input) (text string, ok bool) {
+	if p.at.scalar {
+		if text, ok = in.Event.Text(p.at.field); ok {
+			return text, true
+		}
+	}
 	p.each(in, func(s string) bool {
 		text, ok = s, true
 		return false

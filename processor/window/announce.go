@@ -1,9 +1,6 @@
 package window
 
-import (
-	"slices"
-	"strings"
-)
+import "slices"
 
 // count adds an event to the finding that is going on, and reports when the
 // number has doubled.
@@ -17,7 +14,7 @@ func (e *Engine) count(g *group, h *hit) {
 	g.live.reported = g.live.events
 	f := g.firing(Update, g.live.id, h.ev.Time)
 	g.window(&f, &g.tail)
-	f.Count, f.Trigger, f.Context = g.live.events, h.id, h.ev.Context
+	f.Count, f.Trigger, f.Context = g.live.events, h.id, h.ev.context()
 	e.emit(g, f)
 }
 
@@ -27,7 +24,7 @@ func (e *Engine) announce(g *group, c *cursor, h *hit) {
 	if g.rule.spec.Shape == Tumbling {
 		trigger = "" // the window alone makes the finding, whatever the order of its events
 	}
-	a := announcement{point: c.end, id: g.findingID(c.end, trigger), event: h.id, ctx: strings.Clone(h.ev.Context)}
+	a := announcement{point: c.end, id: g.findingID(c.end, trigger), event: h.id, ctx: h.ev.context()}
 	a.by = e.heldBy(g, &a, h)
 	g.announced = append(g.announced, a)
 	if a.by == "" {
@@ -42,7 +39,7 @@ func (e *Engine) announce(g *group, c *cursor, h *hit) {
 	}
 	f := g.firing(Start, a.id, at)
 	g.window(&f, c)
-	f.Trigger, f.Context, f.SuppressedBy = h.id, h.ev.Context, a.by
+	f.Trigger, f.Context, f.SuppressedBy = h.id, a.ctx, a.by
 	e.start(g, f, h.ev)
 }
 

@@ -5,11 +5,12 @@ import "github.com/cairnstream/cairn/state/key"
 // context is what is kept of an event for what its group decides at the close:
 // the caller's own, and the fields that outer correlations ask for.
 func (r *rule) context(ev *Event) string {
-	if ev.Context == "" && len(r.carry) == 0 {
+	context := ev.context()
+	if context == "" && len(r.carry) == 0 {
 		return ""
 	}
 	w := writer{}
-	w.text(ev.Context)
+	w.text(context)
 	for _, path := range r.carry {
 		if v, ok := ev.Field(path); ok {
 			w.text(path)
@@ -49,7 +50,7 @@ func (g *group) event(f *Firing) *Event {
 		}
 		return "", false
 	}
-	return &Event{ID: f.Trigger, Time: f.Time, Hash: g.hash, Account: g.account, Field: field, Context: context}
+	return &Event{ID: f.Trigger, Time: f.Time, Hash: g.hash, Account: g.account, Field: field, Context: func() string { return context }}
 }
 
 // identity is what makes a group one: partition key, account, and values.

@@ -36,9 +36,18 @@ type Event struct {
 	// Values, if set, returns all texts of a path that leads through an array;
 	// it is asked for grouping fields in place of Field.
 	Values func(path string) []string
-	// Context is kept for what is decided at the close, and comes back with the
-	// firing that this event triggers. It should be short.
-	Context string
+	// Context, if set, tells what is known of the event. It is kept for what is
+	// decided at the close, and comes back with the firing that this event
+	// triggers, so it should be short, and hang on nothing larger. It is asked for
+	// when it is needed only.
+	Context func() string
+}
+
+func (ev *Event) context() string {
+	if ev.Context == nil {
+		return ""
+	}
+	return ev.Context()
 }
 
 // Engine is the correlations of one shard. One goroutine owns it.

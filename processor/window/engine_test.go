@@ -45,7 +45,7 @@ type match struct {
 
 func (m match) event() *Event {
 	return &Event{ID: m.id, Time: at(m.at), Hash: key.HashOf("111111111111"), Account: "111111111111", Matched: m.rules,
-		Field: func(path string) (string, bool) { v, ok := m.fields[path]; return v, ok }, Context: "context of " + m.id}
+		Field: func(path string) (string, bool) { v, ok := m.fields[path]; return v, ok }, Context: func() string { return "context of " + m.id }}
 }
 
 // ev is a match of rule a from one address.
