@@ -24,20 +24,14 @@ const (
 
 // complete is a time of arrival up to which a shard that was just opened has all
 // records: that of its last record, or a later one at which it was read to its
-// tip. The watermark tells of that, but not further than its last commit.
+// tip, of which the watermark tells. Where --lateness was raised since, the
+// latter is too late by the difference.
 func complete(s *processor.Shard, lateness time.Duration) time.Time {
-	m := s.Manifest()
-	tip := m.Watermark
-	if !tip.IsZero() {
-		tip = tip.Add(lateness)
+	at := s.Arrival()
+	if w := s.Manifest().Watermark; !w.IsZero() && w.Add(lateness).After(at) {
+		return w.Add(lateness)
 	}
-	if !m.Committed.IsZero() && tip.After(m.Committed) {
-		tip = m.Committed
-	}
-	if at := s.Arrival(); at.After(tip) {
-		return at
-	}
-	return tip
+	return at
 }
 
 // nearHorizon tells that records may be removed from the stream before this

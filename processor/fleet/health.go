@@ -63,7 +63,7 @@ func (m *Metrics) ready(w http.ResponseWriter, _ *http.Request) {
 	r := readiness{Leases: m.KCL.Leases(), Shards: m.Standings()}
 	for _, s := range r.Shards {
 		switch {
-		case s.CommitAgeSeconds <= stuckAfter.Seconds():
+		case s.CommitAgeSeconds <= m.stuckAfter.Seconds():
 		case s.Error != "":
 			r.Why = append(r.Why, "shard "+s.Shard+" does not open: "+s.Error)
 		default:

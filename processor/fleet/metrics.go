@@ -35,6 +35,8 @@ type Metrics struct {
 
 	accounts *Accounts // set by New
 
+	stuckAfter time.Duration // tests have less
+
 	mu      sync.Mutex
 	shards  map[string]*standing
 	failing map[string]*failing
@@ -94,6 +96,7 @@ func NewMetrics() *Metrics {
 		stateRows:      desc("state_rows", "Rows of a shard's state."),
 		outbox:         desc("outbox_alerts", "Committed alerts of a shard that were not known to be delivered at its last commit."),
 		unknown:        prometheus.NewDesc("cairn_unknown_accounts", "Accounts that were seen and are not in the accounts file.", nil, nil),
+		stuckAfter:     stuckAfter,
 		shards:         map[string]*standing{},
 		failing:        map[string]*failing{},
 	}
