@@ -14,6 +14,9 @@ type atom struct {
 	path member
 	test test
 	id   string // equal for equal atoms
+	// canon is what the version of a rule has of the atom, where that is not the
+	// id.
+	canon string
 }
 
 // test judges one value of a record.
@@ -79,15 +82,32 @@ func judge(t test, v *cloudtrail.Value) bool {
 
 // searchObject lets a text search see an object as its JSON.
 func searchObject(t test, v *cloudtrail.Value) bool {
-	if p, ok := t.(*textTest); ok && !p.search {
+	if !searches(t) {
 		return false
 	}
-	switch t.(type) {
-	case *textTest, regexpTest:
-		compact, opened := texts(v)
-		return t.scalar(compact, false) || opened != "" && t.scalar(opened, false)
+	compact, opened := texts(v)
+	return search(t, compact) || opened != "" && search(t, opened)
+}
+
+// searches tells whether a test looks into objects.
+func searches(t test) bool {
+	switch t := t.(type) {
+	case *textTest:
+		return t.search
+	case regexpTest:
+		return true
+	case *listTest:
+		return t.searches()
 	}
 	return false
+}
+
+// search holds a test against the JSON of an object.
+func search(t test, text string) bool {
+	if l, ok := t.(*listTest); ok {
+		return l.search(text)
+	}
+	return t.scalar(text, false)
 }
 
 // absent tells whether a member at the path is null, or the key is not there.
@@ -188,15 +208,7 @@ func (t *literalTest) scalar(text string, number bool) bool {
 type setTest map[string]struct{}
 
 func (t setTest) scalar(text string, _ bool) bool {
-	var buf [64]byte
-	if len(text) <= len(buf) && ascii(text) { // folded in place, so that nothing is allocated
-		for i := range len(text) {
-			buf[i] = byte(lower(rune(text[i])))
-		}
-		_, ok := t[string(buf[:len(text)])]
-		return ok
-	}
-	_, ok := t[fold(text)]
+	_, ok := lookFolded(t, text)
 	return ok
 }
 

@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,7 +10,7 @@ import (
 // detection compiles the part of a rule that decides.
 type detection struct {
 	file     string
-	lists    map[string][]string
+	lists    map[string]*list
 	scope    scope
 	named    map[string]*expr
 	order    []string
@@ -135,12 +136,7 @@ func (d *detection) field(k, v *node) *expr {
 	if v.kind == nodeMap {
 		return d.fail(v, "%s holds a map: write nested fields as one path with dots", name)
 	}
-	if m.expand {
-		if values, ok = d.expand(v, values); !ok {
-			return or()
-		}
-	}
-	x := d.values(p, m, v, values)
+	x := d.fieldValues(p, m, v, values)
 	if m.neq {
 		return not(x)
 	}
@@ -160,6 +156,9 @@ func (d *detection) keywords(k, v *node, m modifiers) *expr {
 }
 
 func (d *detection) values(p member, m modifiers, whole *node, values []*node) *expr {
+	if m.compare == "cidr" && len(values) > 1 && !m.all && !slices.ContainsFunc(values, func(v *node) bool { return !v.scalar() }) {
+		return d.networks(p, values)
+	}
 	set, kids := setTest{}, []*expr(nil)
 	for _, v := range values {
 		if v.kind == nodeNull && whole.kind == nodeList {
@@ -209,31 +208,35 @@ func sortedKeys(set setTest) []string {
 	return keys
 }
 
-// expand puts the values of named lists in the place of %name%.
-func (d *detection) expand(whole *node, values []*node) ([]*node, bool) {
-	var out []*node
+// fieldValues compiles the values of a field: lists by a test each, and what is
+// written in the rule itself.
+func (d *detection) fieldValues(p member, m modifiers, whole *node, values []*node) *expr {
+	if !m.expand {
+		return d.values(p, m, whole, values)
+	}
+	var own []*node
+	var kids []*expr
 	missing := []string{}
 	for _, v := range values {
 		name, ok := listName(v.text)
-		if !ok {
-			out = append(out, v)
-			continue
-		}
-		list, known := d.lists[name]
-		if !known {
+		switch l := d.lists[name]; {
+		case !ok:
+			own = append(own, v)
+		case l == nil:
 			missing = append(missing, name)
-		}
-		if n := wild(list); n > maxWild {
-			d.fail(v, "the list %s has %d values with wildcards, at most %d are taken: write networks with |cidr, or plain values", name, n, maxWild)
-		}
-		for _, text := range list {
-			out = append(out, &node{text: text, line: v.line, col: v.col})
+		case m.all || m.compare == "exists" || m.compare == "fieldref":
+			d.fail(v, "a list does not go with %s: write one of contains, startswith, endswith, re or cidr, or none", cmp.Or(m.compare, "all"))
+		default:
+			kids = append(kids, d.lookup(p, m, v, l))
 		}
 	}
 	if len(missing) > 0 {
-		d.fail(whole, "no list named %s: put %s.txt (one value a line), .csv or .json into the folder _lists beside the rules", strings.Join(missing, ", "), strings.Join(missing, ".txt, "))
+		return d.fail(whole, "no list named %s: put %s.txt (one value a line), .csv or .json into the folder _lists beside the rules", strings.Join(missing, ", "), strings.Join(missing, ".txt, "))
 	}
-	return out, len(missing) == 0
+	if len(own) > 0 {
+		kids = append(kids, d.values(p, m, whole, own))
+	}
+	return or(kids...)
 }
 
 func listName(text string) (string, bool) {

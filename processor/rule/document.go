@@ -13,7 +13,7 @@ import (
 type document struct {
 	file     string
 	node     *node
-	lists    map[string][]string
+	lists    map[string]*list
 	foreign  string // why it is not for this program
 	problems []error
 	warnings []string

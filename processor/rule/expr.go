@@ -1,6 +1,9 @@
 package rule
 
 import (
+	"cmp"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -63,7 +66,7 @@ func (x *expr) eval(ask func(*expr) bool) bool {
 // String is a canonical text of the tree: equal texts decide alike.
 func (x *expr) String() string {
 	if x.op == opAtom {
-		return x.atom.id
+		return cmp.Or(x.atom.canon, x.atom.id)
 	}
 	parts := make([]string, len(x.kids))
 	for i, k := range x.kids {
@@ -108,11 +111,11 @@ func (a *atom) required(path string) ([]string, bool) {
 			return []string{fold(text)}, true
 		}
 	case setTest:
-		values := make([]string, 0, len(t))
-		for v := range t {
-			values = append(values, v)
+		return slices.Collect(maps.Keys(t)), true
+	case *listTest:
+		if len(t.others) == 0 && t.networks == nil && !t.cased {
+			return slices.Collect(maps.Keys(t.plain)), true
 		}
-		return values, true
 	}
 	return nil, false
 }

@@ -2,6 +2,7 @@ package rule
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -45,6 +46,10 @@ func (a *atom) values() (out []string) {
 		}
 	case setTest:
 		out = sortedKeys(t)
+	case *listTest:
+		if !t.cased {
+			out = slices.Sorted(maps.Keys(t.plain))
+		}
 	}
 	return out
 }

@@ -2,7 +2,9 @@ package rule
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/csv"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -11,9 +13,36 @@ import (
 	"strings"
 )
 
-// maxWild bounds the values with wildcards of one list: each of them is held
-// against the event by itself, while plain values are looked up together.
-const maxWild = 1000
+// list is the values behind a %name% of rules.
+type list struct {
+	name    string
+	file    string   // that it was read from, or where it is given
+	hash    string   // 12 hex digits of the SHA-256 of the file
+	columns []string // names of what stands beside a value; none in most lists
+	entries []listEntry
+	tests   map[string]*listTest // by the modifiers that they were compiled for
+}
+
+// listEntry is a value, where it stands, and what stands beside it.
+type listEntry struct {
+	value  string
+	line   int
+	beside []string // by the list's columns; may be shorter
+}
+
+// givenList is a list that comes from no file.
+func givenList(name string, values []string) *list {
+	l := &list{name: name, file: "list " + name, hash: listHash([]byte(strings.Join(values, "\n")))}
+	for i, v := range values {
+		l.entries = append(l.entries, listEntry{value: v, line: i + 1})
+	}
+	return l
+}
+
+func listHash(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:6])
+}
 
 // listFolder reads the lists of a folder: one value a line in .txt, the first
 // column of .csv, an array in .json.
@@ -28,84 +57,110 @@ func (l *loader) listFolder(source fs.FS, dir string) {
 		if e.IsDir() || ext != "txt" && ext != "csv" && ext != "json" {
 			continue
 		}
-		file := path.Join(dir, e.Name())
-		values, err := readList(source, file, ext)
-		if err == nil && len(values) == 0 {
-			l.report.Warnings = append(l.report.Warnings, fmt.Sprintf("%s: the list is empty, so nothing is in it", file))
-		}
+		list, err := readList(source, path.Join(dir, e.Name()), name, ext)
 		if err != nil {
-			l.problems = append(l.problems, fmt.Errorf("%s: %w", file, err))
+			l.problems = append(l.problems, err)
 			continue
 		}
+		if len(list.entries) == 0 {
+			l.report.Warnings = append(l.report.Warnings, fmt.Sprintf("%s: the list is empty, so nothing is in it", list.file))
+		}
 		if _, fixed := l.override[name]; !fixed {
-			l.lists[name] = values
+			l.lists[name] = list
 		}
 	}
 }
 
-func readList(source fs.FS, file, ext string) ([]string, error) {
+func readList(source fs.FS, file, name, ext string) (*list, error) {
 	data, err := fs.ReadFile(source, file)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("read the list %s: %w", file, err)
 	}
+	l := &list{name: name, file: file, hash: listHash(data)}
 	switch ext {
 	case "csv":
-		return csvList(data)
+		return l, l.csv(data)
 	case "json":
-		return jsonList(file, data)
+		return l, l.json(data)
 	}
-	var values []string
+	l.lines(data)
+	return l, nil
+}
+
+// lines takes one value of each line. A # begins a comment.
+func (l *list) lines(data []byte) {
+	number := 0
 	for line := range strings.Lines(string(data)) {
+		number++
 		value, _, _ := strings.Cut(line, "#")
 		if value = strings.TrimSpace(value); value != "" {
-			values = append(values, value)
+			l.entries = append(l.entries, listEntry{value: value, line: number})
 		}
 	}
-	return values, nil
 }
 
-// csvList is the first column. Lines may have different lengths.
-func csvList(data []byte) (values []string, err error) {
+// csv takes the first column. With more than one, the first line names them,
+// and what stands beside a value goes into the findings that it leads to.
+func (l *list) csv(data []byte) error {
 	r := csv.NewReader(bytes.NewReader(data))
 	r.FieldsPerRecord, r.Comment, r.TrimLeadingSpace = -1, '#', true
-	for {
+	for first := true; ; first = false {
 		row, err := r.Read()
 		if errors.Is(err, io.EOF) {
-			return values, nil
+			return nil
 		}
 		if err != nil {
-			return nil, err
+			var at *csv.ParseError
+			if errors.As(err, &at) {
+				return &problem{l.file, at.Line, at.Column, at.Err.Error() + ": put a value that holds commas or quotes in quotes, and double the quotes inside"}
+			}
+			return fmt.Errorf("read the list %s: %w", l.file, err)
 		}
-		if value := strings.TrimSpace(row[0]); value != "" {
-			values = append(values, value)
+		line, _ := r.FieldPos(0)
+		for i := range row {
+			row[i] = strings.TrimSpace(row[i])
+		}
+		if first && len(row) > 1 {
+			if err := l.header(line, row); err != nil {
+				return err
+			}
+			continue
+		}
+		if len(row) > 1+len(l.columns) {
+			return &problem{l.file, line, 1, fmt.Sprintf("%d columns, and the first line names %d: name all of them there", len(row), 1+len(l.columns))}
+		}
+		if row[0] != "" {
+			l.entries = append(l.entries, listEntry{value: row[0], line: line, beside: row[1:]})
 		}
 	}
 }
 
-// jsonList is an array of texts, numbers and booleans.
-func jsonList(file string, data []byte) (values []string, err error) {
-	docs, err := parseYAML(file, data) // JSON is YAML too
+func (l *list) header(line int, row []string) error {
+	known := map[string]bool{}
+	for i, name := range row {
+		if name == "" || known[name] {
+			return &problem{l.file, line, 1, fmt.Sprintf("column %d of the first line is empty or stands there twice: a list with several columns begins with their names, as in ip,reason,source", i+1)}
+		}
+		known[name] = true
+	}
+	l.columns = row[1:]
+	return nil
+}
+
+// json takes an array of texts, numbers and booleans.
+func (l *list) json(data []byte) error {
+	docs, err := parseYAML(l.file, data) // JSON is YAML too
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if len(docs) != 1 || docs[0].kind != nodeList {
-		return nil, errors.New("a list in JSON is one array of texts")
+		return &problem{l.file, 1, 1, "a list in JSON is one array of texts"}
 	}
 	for _, item := range docs[0].items {
 		if !item.scalar() {
-			return nil, fmt.Errorf("line %d: a list holds texts", item.line)
+			return &problem{l.file, item.line, item.col, "a list in JSON holds texts: write objects as a .csv with several columns"}
 		}
-		values = append(values, item.text)
+		l.entries = append(l.entries, listEntry{value: item.text, line: item.line})
 	}
-	return values, nil
-}
-
-// wild counts the values that have wildcards.
-func wild(values []string) (n int) {
-	for _, v := range values {
-		if text := unescape(v); strings.IndexByte(text, manyByte) >= 0 || strings.IndexByte(text, anyByte) >= 0 {
-			n++
-		}
-	}
-	return n
+	return nil
 }

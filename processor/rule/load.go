@@ -22,12 +22,11 @@ type Options struct {
 // one with the same id from an earlier source. The error joins all mistakes of
 // all files; with one, there is no Set.
 func Load(opts Options, sources ...fs.FS) (*Set, *Report, error) {
-	l := &loader{lists: map[string][]string{}, rules: map[string]*Rule{}, names: map[string]*Rule{}, report: &Report{}, override: opts.Override}
-	for name, values := range opts.Lists {
-		l.lists[name] = values
-	}
-	for name, values := range opts.Override {
-		l.lists[name] = values
+	l := &loader{lists: map[string]*list{}, rules: map[string]*Rule{}, names: map[string]*Rule{}, report: &Report{}, override: opts.Override}
+	for _, given := range []map[string][]string{opts.Lists, opts.Override} {
+		for name, values := range given {
+			l.lists[name] = givenList(name, values)
+		}
 	}
 	for i, source := range sources {
 		l.source = i
@@ -46,7 +45,7 @@ func Load(opts Options, sources ...fs.FS) (*Set, *Report, error) {
 }
 
 type loader struct {
-	lists    map[string][]string
+	lists    map[string]*list
 	override map[string][]string
 	rules    map[string]*Rule // by id
 	names    map[string]*Rule

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"regexp"
 	"regexp/syntax"
+	"slices"
 	"strings"
 )
 
@@ -190,6 +191,16 @@ func (d *detection) encoded(p member, m modifiers, v *node) *expr {
 }
 
 func (d *detection) network(p member, v *node) *expr {
+	prefix, ok := d.prefix(v)
+	if !ok {
+		return or()
+	}
+	return leaf(p, networkTest(prefix), "cidr"+prefix.String())
+}
+
+// prefix reads a network, or one address. Addresses are unmapped, so networks
+// are too.
+func (d *detection) prefix(v *node) (netip.Prefix, bool) {
 	prefix, err := netip.ParsePrefix(v.text)
 	if err != nil {
 		if addr, single := netip.ParseAddr(v.text); single == nil {
@@ -197,12 +208,27 @@ func (d *detection) network(p member, v *node) *expr {
 		}
 	}
 	if err != nil {
-		return d.fail(v, "%q is no network: write it as 203.0.113.0/24 or 2001:db8::/32", v.text)
+		d.fail(v, "%q is no network: write it as 203.0.113.0/24 or 2001:db8::/32", v.text)
+		return prefix, false
 	}
-	if a := prefix.Addr(); a.Is4In6() && prefix.Bits() >= 96 { // addresses are unmapped, too
+	if a := prefix.Addr(); a.Is4In6() && prefix.Bits() >= 96 {
 		prefix = netip.PrefixFrom(a.Unmap(), prefix.Bits()-96)
 	}
-	return leaf(p, networkTest(prefix.Masked()), "cidr"+prefix.Masked().String())
+	return prefix.Masked(), true
+}
+
+// networks makes one test of many networks.
+func (d *detection) networks(p member, values []*node) *expr {
+	n := newNetworks()
+	var names []string
+	for i, v := range values {
+		if prefix, ok := d.prefix(v); ok {
+			n.add(prefix, int32(i))
+			names = append(names, prefix.String())
+		}
+	}
+	slices.Sort(names)
+	return leaf(p, n, "cidrs"+strings.Join(slices.Compact(names), "\x02"))
 }
 
 func (d *detection) ordered(p member, m modifiers, v *node) *expr {

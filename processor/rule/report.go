@@ -11,6 +11,7 @@ type Report struct {
 	Patterns     int      `json:"patterns"` // of them, EventBridge patterns
 	Correlations int      `json:"correlations"`
 	Filters      int      `json:"filters"`
+	Lists        []string `json:"lists,omitempty"`     // that rules ask: name, file, values, hash
 	Silenced     []string `json:"silenced,omitempty"`  // rules that only feed correlations
 	Converted    []string `json:"converted,omitempty"` // rules in the old form, as the new YAML
 	Staged       []string `json:"staged,omitempty"`
@@ -45,7 +46,7 @@ func (r *Report) String() string {
 	for _, part := range []struct {
 		word  string
 		lines []string
-	}{{"silenced", r.Silenced}, {"converted", r.Converted}, {"staged", r.Staged}, {"replaced", r.Replaced}, {"foreign", r.Foreign}, {"slow", r.Slow}, {"warning", r.Warnings}} {
+	}{{"list", r.Lists}, {"silenced", r.Silenced}, {"converted", r.Converted}, {"staged", r.Staged}, {"replaced", r.Replaced}, {"foreign", r.Foreign}, {"slow", r.Slow}, {"warning", r.Warnings}} {
 		for _, l := range part.lines {
 			fmt.Fprintf(&b, "%-10s%s\n", part.word, l)
 		}

@@ -115,7 +115,9 @@ type Rule struct {
 	raise    *expr    // raises the level by one; nil: nothing does
 	pattern  bool     // written as an EventBridge pattern
 	filtered int      // by how many filters
-	place    int      // in the set
+	lookups  []*atom  // of when and raise: what they ask of lists
+	lists    []ListUse
+	place    int // in the set
 	draft    *draft
 
 	overResources bool

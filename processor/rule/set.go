@@ -33,7 +33,8 @@ func newSet(rules []*Rule, report *Report) *Set {
 	s.exprs, s.raise = make([]*expr, len(rules)), make([]*expr, len(rules))
 	for i, r := range rules {
 		r.place = i
-		fmt.Fprintf(sum, "%s\x00%s\x00%s\x00%s\x00%t\x00%t\x00%s\n", r.ID, r.Version, r.Level, r.Suppress, r.Staged, r.Silent, r.raiseText())
+		r.findLookups()
+		fmt.Fprintf(sum, "%s\x00%s\x00%s\x00%s\x00%t\x00%t\x00%s\x00%v\n", r.ID, r.Version, r.Level, r.Suppress, r.Staged, r.Silent, r.raiseText(), r.lists)
 		if r.raise != nil {
 			s.raise[i] = s.share(r.raise, slots)
 		}
@@ -42,11 +43,15 @@ func newSet(rules []*Rule, report *Report) *Set {
 			s.enter(r, int32(i), report)
 		}
 	}
+	for _, r := range rules {
+		r.inheritLists()
+	}
 	for _, a := range s.atoms {
 		s.actors = s.actors || a.path.from >= actorRoot && a.path.from <= actorComplete
 	}
 	s.hash = hex.EncodeToString(sum.Sum(nil)[:16])
 	report.count(rules)
+	report.Lists = s.listed()
 	return s
 }
 
