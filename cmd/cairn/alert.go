@@ -8,11 +8,12 @@ import (
 	"time"
 
 	"github.com/cairnstream/cairn/export/alert"
+	"github.com/cairnstream/cairn/processor/rule"
 )
 
 type alertCmd struct {
 	List alertListCmd `cmd:"" help:"List the sinks that alerts go to."`
-	Test alertTestCmd `cmd:"" help:"Send a test finding through a sink and show what it answers."`
+	Test alertTestCmd `cmd:"" help:"Send a test finding, or one of the lake, through a sink and show what it answers."`
 }
 
 // sinkFlags name the folders whose _sinks.yml are read.
@@ -80,11 +81,13 @@ func (c *alertListCmd) Run(e *env) error {
 type alertTestCmd struct {
 	Sink string `arg:"" help:"Name of the sink."`
 	sinkFlags
-	Severity string `help:"Severity of the test finding: low, medium, high or critical." default:"medium" placeholder:"LEVEL"`
+	place
+	Finding  string `help:"Send this finding of the lake, by its id or the beginning of it, instead of one that nobody made." placeholder:"ID"`
+	Severity string `help:"Severity of the finding that nobody made: low, medium, high or critical." default:"medium" placeholder:"LEVEL"`
 	Print    bool   `help:"Print the message, without keys, instead of sending it."`
 }
 
-// Run sends one finding that nobody made. It tries once.
+// Run sends one message. It tries once.
 func (c *alertTestCmd) Run(e *env) error {
 	known := []string{"low", "medium", "high", "critical"}
 	if !slices.Contains(known, c.Severity) {
@@ -102,7 +105,7 @@ func (c *alertTestCmd) Run(e *env) error {
 		}
 		return usageError{fmt.Errorf("there is no sink %q; there are %s", c.Sink, strings.Join(names, ", "))}
 	}
-	trial, err := alert.Example(sink, c.Severity, time.Now().UTC().Truncate(time.Millisecond))
+	trial, err := c.trial(e, sink)
 	if err != nil {
 		return err
 	}
@@ -116,4 +119,43 @@ func (c *alertTestCmd) Run(e *env) error {
 	}
 	_, err = fmt.Fprintf(e.out, "%s (%s, %s) took it: %s\n", sink.Name, sink.Kind, sink.Target(), said)
 	return err
+}
+
+// trial is what is sent.
+func (c *alertTestCmd) trial(e *env, sink *alert.Sink) (*alert.Trial, error) {
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	if c.Finding == "" {
+		return alert.Example(sink, c.Severity, now)
+	}
+	at, lake, err := c.findingsLake(e.ctx)
+	if err != nil {
+		return nil, err
+	}
+	lives, err := readLives(e.ctx, lake)
+	if err != nil {
+		return nil, err
+	}
+	d := &dossier{}
+	if d.life, err = findLife(lives, c.Finding); err != nil {
+		return nil, err
+	}
+	if err := d.readEvents(e.ctx, lake, nil); err != nil {
+		return nil, err
+	}
+	set, err := (ruleFlags{Rules: c.Rules}).load(e)
+	if err != nil {
+		return nil, err
+	}
+	facts := ruleFacts{of: func() *rule.Set { return set }}
+	return alert.Again(sink, d.telling(), d.about(), alert.Knowledge{Rule: facts.look, Flags: at.flags(c.place)}, now)
+}
+
+// about is what a worker knows of the event that brought a finding about.
+func (d *dossier) about() (a alert.About) {
+	for _, e := range d.events {
+		if e.EventID == d.telling().TriggerEventID {
+			a = alert.About{Event: value(e.EventName), Service: value(e.EventSource), Error: value(e.ErrorCode), Address: value(e.SourceIPAddress), UserAgent: value(e.UserAgent)}
+		}
+	}
+	return a
 }

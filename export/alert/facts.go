@@ -10,7 +10,10 @@ import (
 )
 
 // fact is a name and what there is to say, for people.
-type fact struct{ name, text string }
+type fact struct {
+	name, text string
+	who        bool // it tells of the actor, such as a key
+}
 
 const (
 	mostDetails = 4   // of the fields that a rule names, beside the other facts
@@ -21,13 +24,13 @@ const (
 // empty.
 func (m *Message) facts() (out []fact) {
 	for _, f := range append([]fact{
-		{"Who", m.who()},
-		{"Account", joined(", ", m.account(), m.Where.Region, m.Where.Environment, prefixed("owner ", m.Where.Owner))},
-		{"From", joined(" with ", m.Where.Address, m.Where.UserAgent)},
-		{"When", m.period() + m.delay()},
-		{"Call", joined(" of ", m.What.Event, m.What.Service)},
-		{"Failed with", m.What.Error},
-		{"On", m.resources()},
+		{name: "Who", text: m.who()},
+		{name: "Account", text: joined(", ", m.account(), m.Where.Region, m.Where.Environment, prefixed("owner ", m.Where.Owner))},
+		{name: "From", text: joined(" with ", m.Where.Address, m.Where.UserAgent)},
+		{name: "When", text: m.period() + m.delay()},
+		{name: "Call", text: joined(" of ", m.What.Event, m.What.Service)},
+		{name: "Failed with", text: m.What.Error},
+		{name: "On", text: m.resources()},
 	}, m.details()...) {
 		if f.text != "" {
 			out = append(out, f)
@@ -75,7 +78,7 @@ func (m *Message) details() (out []fact) {
 		if value == "" || strings.Contains(known, value) || len(out) == mostDetails {
 			continue
 		}
-		out = append(out, fact{path[strings.LastIndexByte(path, '.')+1:], value})
+		out = append(out, fact{path[strings.LastIndexByte(path, '.')+1:], value, strings.HasPrefix(path, "userIdentity.")})
 	}
 	return out
 }
@@ -85,11 +88,12 @@ func (m *Message) known() string {
 	return strings.Join([]string{m.resources(), m.Who.Actor, m.Who.Session, m.Where.Region, m.Where.Address, m.Where.UserAgent, m.What.Event, m.What.Service, m.What.Error, "\x00"}, "\x00")
 }
 
-// aside are the details as the sentence has them, where they are short.
+// aside are the details as the sentence has them, where they are short and tell
+// of what was done rather than of who did it.
 func (m *Message) aside() string {
 	var parts []string
 	for _, f := range m.details() {
-		if len(f.text) <= mostAside && f.text[0] != '{' && f.text[0] != '[' {
+		if !f.who && len(f.text) <= mostAside && f.text[0] != '{' && f.text[0] != '[' {
 			parts = append(parts, f.name+" "+f.text)
 		}
 	}

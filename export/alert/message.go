@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -222,8 +221,8 @@ func why(r *export.FindingRow, m *Message, known Knowledge) Why {
 	return w
 }
 
-// reasons are sentences for people, most important first. That an event is as
-// its rule describes is none: the description tells it.
+// reasons are sentences for people, most important first: what neither the
+// sentence about the finding nor the description of its rule tells.
 func reasons(r *export.FindingRow, w *Why) (out []string) {
 	put := func(when bool, sentence string) {
 		if when {
@@ -238,33 +237,12 @@ func reasons(r *export.FindingRow, w *Why) (out []string) {
 		put(r.Fields["new_for"] == "parent", "the value is new here, although "+r.Fields["other_parents"]+" others of the account have it")
 		put(r.Fields["parent_since"] != "", "known since "+r.Fields["parent_since"]+" without it")
 	}
-	put(w.Observed != nil, numbersOf(r, w))
 	put(r.Fields["upper_band"] != "", "unusual from "+r.Fields["upper_band"]+" on")
 	put(w.Probability != "", "the probability of this or more is "+w.Probability)
 	put(w.Approximate, "the value is approximate")
 	put(w.Incomplete, "something may be missing: not all events of the window are known")
 	put(w.Learning, "little is known of the usual behaviour yet")
 	return out
-}
-
-// numbersOf is what was counted, against what. The threshold of a baseline is
-// one of its score, not of what it counts.
-func numbersOf(r *export.FindingRow, w *Why) string {
-	text := "observed " + figure(w.Observed)
-	if w.Threshold != nil && r.RuleKind != "baseline" {
-		text += ", limit " + figure(w.Threshold)
-	}
-	if w.Expected != nil {
-		text += ", usually about " + figure(w.Expected)
-	}
-	return text
-}
-
-func figure(v *float64) string {
-	if v == nil {
-		return ""
-	}
-	return strconv.FormatFloat(*v, 'g', 6, 64)
 }
 
 func text(s *string) string {

@@ -154,9 +154,8 @@ func messageReasons(id string) map[string]reason {
 		"why/approximate":        {"true", "the value comes from a sketch"},
 		"why/steps/0/rule":       {"A secret was read", "the title of the part, because its rule is known"},
 		"why/steps/0/event_id":   {"e1", "its event"},
-		"why/reasons/0":          {"observed 12, limit 10, usually about 1.5", "for people"},
-		"why/reasons/1":          {"the probability of this or more is 1e-09", "for people"},
-		"why/reasons/2":          {"the value is approximate", "a warning"},
+		"why/reasons/0":          {"the probability of this or more is 1e-09", "for people"},
+		"why/reasons/1":          {"the value is approximate", "a warning"},
 		"when/arrived":           {"2026-03-01T14:10:59.999Z", "how old the news is"},
 		"next/0":                 {"cairn findings show f1 --lake s3://lake", "how to go on"},
 		"resources/0":            {"123456789012/eu-central-1/AWS::SecretsManager::Secret/db", "what it touches"},
@@ -223,7 +222,7 @@ func TestSlack(t *testing.T) {
 		"blocks/2/fields/4/text":   section("Call", "`GetSecretValue`"),
 		"blocks/2/fields/5/text":   section("On", "`secret db`"),
 		"blocks/3/text/text":       {"*What it means*\nMany secrets in a short time.", "who is woken does not know each rule"},
-		"blocks/4/text/text":       {"*Why*\n• observed 12, limit 10, usually about 1.5\n• the probability of this or more is 1e-09\n• the value is approximate\n• A secret was read: event e1", "the reasons"},
+		"blocks/4/text/text":       {"*Why*\n• the probability of this or more is 1e-09\n• the value is approximate\n• A secret was read: event e1", "the reasons"},
 		"blocks/5/text/text":       {"*What to do*\n<https://runbooks.example/secrets>", "a link that the rule gives is one"},
 		"blocks/6/text/text":       {"*Harmless when*\nDeployments", "when it means nothing"},
 		"blocks/7/text/text":       {"*More*\n<https://example.com/t1552>", "where to read on"},
@@ -263,7 +262,7 @@ func TestPagerDuty(t *testing.T) {
 	for name, text := range map[string]string{
 		"Who": "user/alice as role/admin, session s<1> (arn:aws:iam::123456789012:user/alice)", "Account": "123456789012 (shop), eu-central-1", "From": "192.0.2.1 with aws-cli",
 		"When": "2026-03-01 14:00:00 to 14:09:59 UTC, noticed 1m later", "Call": "GetSecretValue of secretsmanager.amazonaws.com", "On": "secret db",
-		"What it means": "Many secrets in a short time.", "Why": "observed 12, limit 10, usually about 1.5\nthe probability of this or more is 1e-09\nthe value is approximate\nA secret was read: event e1",
+		"What it means": "Many secrets in a short time.", "Why": "the probability of this or more is 1e-09\nthe value is approximate\nA secret was read: event e1",
 		"What to do": "https://runbooks.example/secrets", "Harmless when": "Deployments", "More": "https://example.com/t1552", "Go on": "cairn findings show f1 --lake s3://lake",
 		"Finding": "f1", "Alert": a.ID, "Rule": "r1 v1", "Tags": "attack.t1552 attack.credential-access", "By": "A. Author, licence DRL 1.1", "Events": "e1 e2",
 	} {
@@ -306,7 +305,7 @@ func TestSecurityHub(t *testing.T) {
 		"ruleVersion": "v1", "ruleKind": "correlation", "step": "update", "alertId": a.ID, "tags": "attack.t1552 attack.credential-access", "author": "A. Author", "licence": "DRL 1.1",
 		"actor": "arn:aws:iam::123456789012:user/alice", "role": "arn:aws:iam::123456789012:role/admin", "session": "s<1>", "account": "123456789012", "accountAlias": "shop", "region": "eu-central-1",
 		"address": "192.0.2.1", "event": "GetSecretValue", "events": "14", "eventIds": "e1 e2", "falsePositives": "Deployments",
-		"why":             "observed 12, limit 10, usually about 1.5; the probability of this or more is 1e-09; the value is approximate",
+		"why":             "the probability of this or more is 1e-09; the value is approximate",
 		"field/eventName": "GetSecretValue", "field/sourceIPAddress": "192.0.2.1", "field/probability": "1e-09", "field/approximate": "true", "field/responseElements.credentials.sessionToken": "(withheld)",
 	} {
 		// A slash in a name is one more step of the path here.
@@ -440,7 +439,7 @@ func TestReasons(t *testing.T) {
 		{func(r *export.FindingRow) { r.RuleKind = "resource" }, nil},
 		{func(r *export.FindingRow) {
 			r.RuleKind, r.Observed, r.Expected, r.Threshold = "baseline", new(42.0), new(2.0), new(6.4)
-		}, []string{"observed 42, usually about 2"}}, // the threshold is that of a score
+		}, nil}, // the sentence has the numbers
 		{func(r *export.FindingRow) { r.RuleKind, r.State = "resource", "resolved" }, []string{"what the rule looks for is no longer so"}},
 		{func(r *export.FindingRow) {
 			r.RuleKind, r.Fields = "first_seen", map[string]string{"new_for": "account", "parent_since": "2026-01-02"}

@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -70,7 +71,7 @@ func slackFields(m *Message) (out []slackText) {
 
 // readersTime is the time where the reader is.
 func readersTime(m *Message) string {
-	t := moment(m.When.Time)
+	t := moment(cmp.Or(m.When.Last, m.When.Time))
 	if t.IsZero() {
 		return ""
 	}

@@ -39,8 +39,14 @@ func trial(s *Sink, id string, row *export.FindingRow, about About, known Knowle
 	return &Trial{s, a, b}, err
 }
 
-// Payload is what the sink gets, without keys and signatures.
-func (t *Trial) Payload() string { return t.body.Payload }
+// Payload is what the sink gets, without keys and signatures: of a topic all
+// forms of it.
+func (t *Trial) Payload() string {
+	if t.body.Letter != "" {
+		return forms(&t.body)
+	}
+	return t.body.Payload
+}
 
 // Send sends the message at once and once, and returns what the sink answered.
 // Neither answer nor error holds a secret.

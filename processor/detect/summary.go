@@ -159,11 +159,15 @@ func limit(f *Finding) string {
 	return " (limit " + figure(*f.Threshold) + ")"
 }
 
-// sequence names the rules that matched, and those whose absence counts.
+// sequence names the rules that matched, and those whose absence counts. An
+// end has no parts.
 func sequence(f *Finding, spec *window.Spec) string {
+	if len(f.Parts) == 0 {
+		return count(f.Count, "event")
+	}
 	var met, missed []string
 	for _, p := range f.Parts {
-		if p.Rule != nil {
+		if p.Rule != nil && p.Events > 0 {
 			met = append(met, p.Rule.Title)
 		}
 	}
@@ -174,11 +178,7 @@ func sequence(f *Finding, spec *window.Spec) string {
 			missed = append(missed, r)
 		}
 	}
-	s := strings.Join(met, map[bool]string{true: ", then ", false: " and "}[spec.Type == window.TemporalOrdered])
-	if s == "" { // an end has no steps
-		s = count(f.Count, "event")
-	}
-	return s + prefixed(", without ", strings.Join(missed, " or ")) + " within " + spell(spec.Timespan)
+	return strings.Join(met, map[bool]string{true: ", then ", false: " and "}[spec.Type == window.TemporalOrdered]) + prefixed(", without ", strings.Join(missed, " or ")) + " within " + spell(spec.Timespan)
 }
 
 func partOf(f *Finding, i int) string {

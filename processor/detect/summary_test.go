@@ -69,11 +69,11 @@ func TestSentencesAboutSeveralCalls(t *testing.T) {
 		"a sum": {spec(&window.Spec{Type: window.ValueSum, Condition: window.Condition{Fields: []string{"x.bytes"}}}), "Title: sum of bytes 15 (limit 10) in 20 events by user/ann" + end},
 		"a sequence": {func(f *Finding) {
 			spec(&window.Spec{Type: window.TemporalOrdered, Rules: references}, part("Key made"), part("Key used"))(f)
-			f.Parts = []Part{{Rule: f.Rule.Parts[0].Rule}, {Rule: f.Rule.Parts[1].Rule}}
+			f.Parts = []Part{{Rule: f.Rule.Parts[0].Rule, Events: 1}, {Rule: f.Rule.Parts[1].Rule, Events: 2}}
 		}, "Title: Key made, then Key used within 30m by user/ann" + end},
 		"what did not happen": {func(f *Finding) {
 			spec(&window.Spec{Type: window.TemporalOrdered, Rules: references, Condition: window.Condition{When: absence}}, part("Trail stopped"), part("Trail started"))(f)
-			f.Parts = []Part{{Rule: f.Rule.Parts[0].Rule}}
+			f.Parts = []Part{{Rule: f.Rule.Parts[0].Rule, Events: 1}, {Rule: f.Rule.Parts[1].Rule}}
 			f.Group, f.From = []Pair{{"requestParameters.name", "main"}}, f.To
 		}, "Title: Trail stopped, without Trail started within 30m with name main in account 111122223333 (shop) at 2026-03-01 10:00:00 UTC; the last was UpdateFunctionCode (lambda) by user/ann from 198.51.100.7"},
 		"an end": {func(f *Finding) { spec(&window.Spec{Type: window.EventCount})(f); f.Step = End }, "Title: over; 20 events by user/ann" + end},
