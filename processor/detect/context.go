@@ -25,12 +25,19 @@ func contextOf(in *Event, shown []rule.Path) Context {
 func (c *Context) add(in *Event, shown []rule.Path) {
 	for i := range shown {
 		if value, ok := shown[i].Shown(&in.Input); ok {
-			if c.Fields == nil {
-				c.Fields = map[string]string{}
-			}
-			c.Fields[shown[i].String()] = value
+			c.put(shown[i].String(), value)
 		}
 	}
+}
+
+// listed reads what the lists that a rule asks say of the event.
+func (c *Context) listed(in *Event, r *rule.Rule) { r.Listed(&in.Input, c.put) }
+
+func (c *Context) put(name, value string) {
+	if c.Fields == nil {
+		c.Fields = map[string]string{}
+	}
+	c.Fields[name] = value
 }
 
 func text(e *cloudtrail.Event, f cloudtrail.Field) string {

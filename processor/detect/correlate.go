@@ -25,6 +25,9 @@ func (d *Detector) correlate() error {
 func (d *Detector) kept() string {
 	if d.context == "" {
 		c := contextOf(d.event, d.shown)
+		for _, id := range d.window.Matched {
+			c.listed(d.event, d.rules[id])
+		}
 		d.scratch = c.append(d.scratch[:0])
 		d.context = string(d.scratch)
 	}

@@ -262,6 +262,7 @@ func (d *Detector) start(r *rule.Rule) *Finding {
 	} else {
 		e := d.event.Event
 		f.Context, f.Time, f.EventIDs = contextOf(d.event, r.Shown()), e.Time, []string{e.ID}
+		f.listed(d.event, r)
 	}
 	d.out = append(d.out, f)
 	return &d.out[len(d.out)-1]

@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"strings"
 	"time"
 
 	"github.com/cairnstream/cairn/export"
@@ -120,7 +121,11 @@ func (f *Finding) Row(shard string) export.FindingRow {
 	return row
 }
 
-// fields are those that the rule names, and the notes.
+// listPrefix begins the names of fields that come from lists.
+const listPrefix = "list."
+
+// fields are those that the rule names, what lists said of the event, which
+// content of the lists that was, and the notes.
 func (f *Finding) fields() map[string]string {
 	var out map[string]string
 	put := func(name, value string) {
@@ -133,6 +138,14 @@ func (f *Finding) fields() map[string]string {
 		if v, ok := f.Fields[name]; ok {
 			put(name, v)
 		}
+	}
+	for name, v := range f.Fields {
+		if strings.HasPrefix(name, listPrefix) {
+			put(name, v)
+		}
+	}
+	for _, l := range f.Rule.Lists() {
+		put(listPrefix+l.Name, l.Hash)
 	}
 	for name, v := range f.Notes {
 		put(name, v)

@@ -126,6 +126,7 @@ func (d *Detector) baseline(r *rule.Rule, ev *baseline.Event) error {
 // appendContext is what a baseline keeps of the event in hand.
 func (d *Detector) appendContext(buf []byte) []byte {
 	c := contextOf(d.event, d.learner.Shown())
+	c.listed(d.event, d.learner)
 	return c.append(buf)
 }
 
