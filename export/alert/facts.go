@@ -32,7 +32,7 @@ func (m *Message) facts() (out []fact) {
 		{name: "Failed with", text: m.What.Error},
 		{name: "On", text: m.resources()},
 	}, m.details()...) {
-		if f.text != "" {
+		if f.text = strings.TrimSpace(f.text); f.text != "" {
 			out = append(out, f)
 		}
 	}
@@ -74,7 +74,7 @@ func (m *Message) resources() string {
 func (m *Message) details() (out []fact) {
 	known := m.known()
 	for _, path := range m.Rule.Details {
-		value := m.Fields[path]
+		value := strings.TrimSpace(m.Fields[path])
 		if value == "" || strings.Contains(known, value) || len(out) == mostDetails {
 			continue
 		}

@@ -30,7 +30,7 @@ func (m *Message) shorten() {
 	for _, s := range []*string{&m.Rule.Description, &m.Rule.Runbook, &m.Where.UserAgent, &m.What.Error} {
 		cut(s, maxText)
 	}
-	for _, s := range []*string{&m.Rule.Title, &m.Rule.Author, &m.Rule.License, &m.Who.Actor, &m.Who.Role, &m.Who.Session, &m.What.Event, &m.What.Service, &m.Where.Alias, &m.Where.Owner, &m.Where.Environment, &m.Where.Address} {
+	for _, s := range []*string{&m.Rule.Title, &m.Rule.Author, &m.Rule.License, &m.Who.Actor, &m.Who.Role, &m.Who.Session, &m.What.Event, &m.What.Service, &m.Where.Account, &m.Where.Alias, &m.Where.Region, &m.Where.Owner, &m.Where.Environment, &m.Where.Address} {
 		cut(s, 2*maxName)
 	}
 	m.Rule.Tags, m.Rule.References, m.Rule.FalsePositives = m.clipList(m.Rule.Tags, maxLinks), m.clipList(m.Rule.References, maxLinks), m.clipList(m.Rule.FalsePositives, maxLinks)

@@ -29,7 +29,7 @@ var secretMarks = []string{"-----BEGIN", "IQoJb3JpZ2lu", "FwoGZXIvYXdz", "AQoDYX
 // safe takes what may be a key out of a text, and what could make a message
 // look like another one.
 func safe(text string) string {
-	text = plain(text)
+	text = strings.TrimSpace(plain(text))
 	for _, mark := range secretMarks {
 		if strings.Contains(text, mark) {
 			return secretText.ReplaceAllString(text, withheld)
