@@ -35,7 +35,7 @@ func NewMetrics() *Metrics {
 		givenUp: counter("alerts_given_up_total", "Alerts that were given up, by reason: age, overflow, refused, unknown.", "reason"),
 		digests: counter("alert_digests_total", "Messages that stood for several alerts."),
 		waiting: gauge("alerts_waiting", "Alerts that a sink has not taken yet."),
-		oldest:  gauge("alerts_oldest_seconds", "How long the oldest of them has waited in this process."),
+		oldest:  gauge("alerts_oldest_seconds", "Seconds that the oldest of them has waited in this process."),
 	}
 }
 

@@ -57,6 +57,7 @@ type Config struct {
 	// Tests have less.
 	sync       time.Duration // interval in which shards and leases are looked at; 0: 1 s
 	commitTime time.Duration // for all shards, when the worker stops; 0: 14 s
+	lookEvery  time.Duration // at how the stream distributes records; 0: 5 min
 }
 
 // ShardInfo is what a worker knows of a shard that it has the lease on.
@@ -93,6 +94,7 @@ func New(cfg Config) (*Worker, error) {
 	cfg.sync = cmp.Or(cfg.sync, time.Second)
 	cfg.Lease = cmp.Or(cfg.Lease, 10*time.Second)
 	cfg.commitTime = cmp.Or(cfg.commitTime, commitTime)
+	cfg.lookEvery = cmp.Or(cfg.lookEvery, distributionEvery)
 	cfg.ReadEvery = cmp.Or(cfg.ReadEvery, 250*time.Millisecond)
 	cfg.Metrics = cmp.Or(cfg.Metrics, NewMetrics())
 	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler)).With("component", "kcl")
@@ -122,7 +124,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		return err
 	}
 	w.cfg.Log.Info("worker started", "worker", w.cfg.Worker, "stream", w.stream.ARN, "table", w.cfg.Table)
-	check := time.NewTicker(distributionEvery)
+	check := time.NewTicker(w.cfg.lookEvery)
 	defer check.Stop()
 	for {
 		select {

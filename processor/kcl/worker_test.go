@@ -556,29 +556,44 @@ func TestUnkeyedStream(t *testing.T) {
 // of each change once.
 func TestStreamThatIsSwitched(t *testing.T) {
 	s := newStream(t, 1)
+	var mu sync.Mutex
 	strategy := types.RecordDistributionStrategyUserPartitionKey
 	var told []bool
 	w := s.prepare("one", func(c *Config) {
-		c.Keyed, c.Distribution = func() bool { return true }, func(unkeyed bool) { told = append(told, unkeyed) }
+		c.lookEvery = 50 * time.Millisecond
+		c.Keyed = func() bool { return true }
+		c.Distribution = func(unkeyed bool) { mu.Lock(); defer mu.Unlock(); told = append(told, unkeyed) }
 	})
+	looks := 0
 	w.kinesis.set(func(operation string, _ any) (any, error) {
 		if operation != "DescribeStreamSummary" {
 			return nil, nil
 		}
+		mu.Lock()
+		defer mu.Unlock()
+		looks++
 		return &kinesis.DescribeStreamSummaryOutput{StreamDescriptionSummary: &types.StreamDescriptionSummary{RecordDistributionStrategy: strategy}}, nil
 	})
 	w.begin()
 	w.holds(1)
-	w.halt() // the test does what the worker does every few minutes
-	for _, now := range []types.RecordDistributionStrategy{"", types.RecordDistributionStrategyAuto, types.RecordDistributionStrategyAuto, types.RecordDistributionStrategyUserPartitionKey} {
-		strategy = now
-		w.checkDistribution(t.Context())
+	for _, now := range []types.RecordDistributionStrategy{types.RecordDistributionStrategyAuto, types.RecordDistributionStrategyUserPartitionKey} {
+		mu.Lock()
+		strategy, looks = now, 0
+		mu.Unlock()
+		eventually(t, "it is looked at some times", func() bool { mu.Lock(); defer mu.Unlock(); return looks > 3 })
+		want := 0.0
+		if now == types.RecordDistributionStrategyAuto {
+			want = 1
+		}
+		if v := value(t, w.cfg.Metrics.unkeyed); v != want {
+			t.Errorf("metric %v of a stream that is %s, want %v", v, now, want)
+		}
 	}
+	w.holds(1)
+	mu.Lock()
+	defer mu.Unlock()
 	if !slices.Equal(told, []bool{false, true, false}) {
 		t.Errorf("told %v, want it of the start and of two changes", told)
-	}
-	if v := value(t, w.cfg.Metrics.unkeyed); v != 0 {
-		t.Errorf("metric %v in the end, want 0", v)
 	}
 }
 
