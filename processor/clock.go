@@ -19,11 +19,32 @@ func clamp(t, arrival time.Time) time.Time {
 
 // day is the partition of an event: the day on which it happened, or that of
 // its arrival if the time cannot be right.
-func day(t, arrival time.Time) string {
+func day(t, arrival time.Time) string { return dayOf(t, arrival).Format(time.DateOnly) }
+
+func dayOf(t, arrival time.Time) time.Time {
 	if t.Before(earliest) || t.After(arrival.Add(24*time.Hour)) {
-		t = arrival
+		return arrival
 	}
-	return t.Format(time.DateOnly)
+	return t
+}
+
+// days is day for one event after another, which mostly are of the same.
+type days struct {
+	from, to int64 // seconds since 1970 of the day that was last asked for
+	text     string
+}
+
+func (d *days) name(t, arrival time.Time) string {
+	t = dayOf(t, arrival)
+	if t.Location() != time.UTC {
+		return t.Format(time.DateOnly)
+	}
+	if s := t.Unix(); s < d.from || s >= d.to {
+		midnight := t.Truncate(24 * time.Hour)
+		d.from, d.to = midnight.Unix(), midnight.Add(24*time.Hour).Unix()
+		d.text = midnight.Format(time.DateOnly)
+	}
+	return d.text
 }
 
 // NextHour is the first full hour at or after t: the time of the last snapshot

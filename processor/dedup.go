@@ -1,7 +1,8 @@
 package processor
 
 import (
-	"bytes"
+	"cmp"
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"time"
@@ -95,7 +96,16 @@ func (d *dedup) take() []idRow {
 	return rows
 }
 
-func compareRows(a, b idRow) int { return bytes.Compare(a[:], b[:]) }
+// compareRows orders as bytes.Compare does; the first two bytes are always the
+// same.
+func compareRows(a, b idRow) int {
+	for _, at := range [...]int{2, 10, 18} {
+		if x, y := binary.BigEndian.Uint64(a[at:]), binary.BigEndian.Uint64(b[at:]); x != y {
+			return cmp.Compare(x, y)
+		}
+	}
+	return 0
+}
 
 // expire forgets the hours that lie wholly behind the horizon.
 func (d *dedup) expire(watermark time.Time) {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cairnstream/cairn/state/key"
 	"pgregory.net/rapid"
 )
 
@@ -87,4 +88,19 @@ func BenchmarkDedup(b *testing.B) {
 	for i := 0; b.Loop(); i++ {
 		d.seen(ids[i&0xffff], noon.Add(time.Duration(i>>16)*time.Hour), noon)
 	}
+}
+
+// TestRowsOfIDsAreInKeyOrder: segments need the order of bytes.
+func TestRowsOfIDsAreInKeyOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		row := rapid.Custom(func(t *rapid.T) idRow {
+			var id key.EventID
+			copy(id[:], rapid.SliceOfN(rapid.SampledFrom([]byte{0, 1, 0x7f, 0x80, 0xff}), 16, 16).Draw(t, "id"))
+			return idRow(key.DedupRow(rapid.Int64Range(-2, 2).Draw(t, "hour"), id))
+		})
+		a, b := row.Draw(t, "a"), row.Draw(t, "b")
+		if got, want := compareRows(a, b), bytes.Compare(a[:], b[:]); got != want {
+			t.Fatalf("%x against %x: %d, want %d", a, b, got, want)
+		}
+	})
 }

@@ -45,6 +45,7 @@ type Shard struct {
 	outbox    outbox
 	judged    detect.Event // scratch: the event in hand as rules see it
 	form      rowForm      // scratch for building rows
+	days      days
 
 	position  string    // the last record that is wholly included
 	arrival   time.Time // its arrival
@@ -218,7 +219,7 @@ type place struct {
 }
 
 func (s *Shard) place(it *Item) place {
-	return place{item: it, account: s.cfg.Accounts.Look(it.Event.Account()), late: it.Event.Time.Before(s.watermark), day: day(it.Event.Time, it.Arrival)}
+	return place{item: it, account: s.cfg.Accounts.Look(it.Event.Account()), late: it.Event.Time.Before(s.watermark), day: s.days.name(it.Event.Time, it.Arrival)}
 }
 
 // passed notes that a piece is included, and commits when memory or the count

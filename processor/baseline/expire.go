@@ -23,7 +23,10 @@ func (e *Engine) expire(r *ruleState, watermark time.Time) error {
 	s.swept = hour
 	oldest := int(dayOf(watermark)) - daysIn(s.spec.History) - 1
 	for h := from; h <= hour; h++ {
-		for p := range s.places {
+		for p, first := range s.places {
+			if int(first) >= oldest {
+				continue // nothing can be that old
+			}
 			if err := e.sweep(r, p, h%24, oldest); err != nil {
 				return fmt.Errorf("rule %s: remove what was not seen for long: %w", r.ID, err)
 			}

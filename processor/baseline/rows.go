@@ -217,7 +217,11 @@ func (e *Engine) Restore(watermark time.Time) error {
 			return err
 		}
 		if r.seen != nil {
-			r.seen.places[p] = struct{}{}
+			if row.sort == rowSeen || row.sort == rowParent {
+				d, err := decodeDays(row.value)
+				r.seen.hold(p, d.last)
+				return err
+			}
 			return nil
 		}
 		return e.restore(r, p, values, row)

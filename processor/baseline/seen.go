@@ -20,8 +20,10 @@ import (
 
 // seenStore is a first-seen rule at work.
 type seenStore struct {
-	spec   FirstSeenSpec
-	places map[place]struct{} // accounts with rows
+	spec FirstSeenSpec
+	// places are the accounts with rows, each with a day before which none of
+	// its rows was last seen.
+	places map[place]uint16
 	ready  map[place]bool
 	swept  int64 // hour of the watermark up to which old rows were removed
 
@@ -40,7 +42,7 @@ type combination struct {
 const recentMost = 1 << 16
 
 func newSeen(spec FirstSeenSpec) *seenStore {
-	return &seenStore{spec: spec, places: map[place]struct{}{}, ready: map[place]bool{}, recent: map[combination]uint16{}}
+	return &seenStore{spec: spec, places: map[place]uint16{}, ready: map[place]bool{}, recent: map[combination]uint16{}}
 }
 
 // News is a combination that was not seen before.
@@ -94,7 +96,7 @@ func (e *Engine) meet(r *ruleState, ev *Event) (*News, error) {
 	if s.lately(c, day) {
 		return nil, nil
 	}
-	s.places[c.place] = struct{}{}
+	s.hold(c.place, day)
 	parent, err := e.see(r, r.parentRow(c), day)
 	if err != nil {
 		return nil, err
@@ -112,6 +114,13 @@ func (e *Engine) meet(r *ruleState, ev *Event) (*News, error) {
 		return nil, err
 	}
 	return e.news(r, ev, c, parent.before, day)
+}
+
+// hold notes that a place has a row that was last seen on a day, or after it.
+func (s *seenStore) hold(p place, day uint16) {
+	if first, ok := s.places[p]; !ok || day < first {
+		s.places[p] = day
+	}
 }
 
 // sight is what a row said before an event.
@@ -265,7 +274,7 @@ func (e *Engine) Preload(ruleID string, account *Event, past iter.Seq2[Past, err
 	}
 	at := e.place(account)
 	e.store.Put(r.row(at, rowLearned, key.AppendString(nil, at.name)), text)
-	r.seen.ready[at], r.seen.places[at] = true, struct{}{}
+	r.seen.ready[at] = true
 	return e.store.Err()
 }
 
@@ -276,6 +285,7 @@ func (e *Engine) learnPast(r *ruleState, ev *Event) error {
 	}
 	c := combination{e.place(ev), hashValues(ev.Key[len(ev.Key)-1:]), hashValues(ev.Key[:len(ev.Key)-1])}
 	day := dayOf(ev.Time)
+	r.seen.hold(c.place, day)
 	for _, k := range [][]byte{r.parentRow(c), r.seenRow(c)} {
 		if err := e.extend(k, day); err != nil {
 			return err

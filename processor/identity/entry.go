@@ -34,9 +34,10 @@ func (x *entry) append(b []byte) []byte {
 var errEntry = errors.New("an entry of issued credentials is damaged")
 
 func decodeEntries(b []byte) (out []entry, err error) {
+	all := string(b) // whose parts the texts are
 	for len(b) > 0 {
 		var x entry
-		if x, b, err = decodeEntry(b); err != nil {
+		if x, b, err = decodeEntry(b, all[len(all)-len(b):]); err != nil {
 			return nil, err
 		}
 		out = append(out, x)
@@ -44,7 +45,9 @@ func decodeEntries(b []byte) (out []entry, err error) {
 	return out, nil
 }
 
-func decodeEntry(b []byte) (x entry, rest []byte, err error) {
+// decodeEntry reads the first entry of b, whose text is s.
+func decodeEntry(b []byte, s string) (x entry, rest []byte, err error) {
+	whole := len(b)
 	for _, at := range []*time.Time{&x.issued, &x.expires} {
 		ms, n := binary.Varint(b)
 		if n <= 0 {
@@ -56,12 +59,14 @@ func decodeEntry(b []byte) (x entry, rest []byte, err error) {
 		return x, nil, errEntry
 	}
 	x.complete, b = b[0] == 1, b[1:]
-	for _, s := range []*string{&x.root, &x.role} {
+	for _, to := range []*string{&x.root, &x.role} {
 		size, n := binary.Uvarint(b)
 		if n <= 0 || uint64(len(b)-n) < size {
 			return x, nil, errEntry
 		}
-		*s, b = string(b[n:n+int(size)]), b[n+int(size):]
+		b = b[n+int(size):]
+		end := whole - len(b)
+		*to = s[end-int(size) : end]
 	}
 	return x, b, nil
 }

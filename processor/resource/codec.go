@@ -2,7 +2,6 @@ package resource
 
 import (
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -196,14 +195,15 @@ func hexDigit(c byte) (byte, bool) {
 
 func formatUUID(raw []byte) string {
 	var text [36]byte
+	const digits = "0123456789abcdef"
 	n := 0
-	for i, cut := range []int{4, 6, 8, 10, 16} {
-		from := []int{0, 4, 6, 8, 10}[i]
-		n += hex.Encode(text[n:], raw[from:cut])
-		if cut < 16 {
+	for i, b := range raw[:16] {
+		if i == 4 || i == 6 || i == 8 || i == 10 {
 			text[n] = '-'
 			n++
 		}
+		text[n], text[n+1] = digits[b>>4], digits[b&15]
+		n += 2
 	}
 	return string(text[:])
 }
@@ -213,7 +213,7 @@ func DecodeRecord(data []byte) (*Record, error) {
 	if len(data) == 0 || data[0] != formatRecord {
 		return nil, fmt.Errorf("%w: no format byte %d", ErrFormat, formatRecord)
 	}
-	d := decoder{rest: data[1:]}
+	d := newDecoder(data[1:])
 	d.table()
 	r := &Record{arn: d.value(""), state: d.value("")}
 	for _, to := range []*deed{&r.born, &r.died, &r.changed, &r.first} {
@@ -232,9 +232,12 @@ func DecodeRecord(data []byte) (*Record, error) {
 
 type decoder struct {
 	rest     []byte
+	all      string // what rest was in the beginning: all texts are parts of it
 	versions []Version
 	bad      bool
 }
+
+func newDecoder(data []byte) decoder { return decoder{rest: data, all: string(data)} }
 
 func (d *decoder) number() int {
 	n, size := binary.Uvarint(d.rest)
@@ -256,7 +259,14 @@ func (d *decoder) take(n int) []byte {
 	return b
 }
 
-func (d *decoder) text() string { return string(d.take(d.number())) }
+func (d *decoder) text() string { return d.part(d.number()) }
+
+// part is take as text.
+func (d *decoder) part(n int) string {
+	n = len(d.take(n))
+	end := len(d.all) - len(d.rest)
+	return d.all[end-n : end]
+}
 
 func (d *decoder) octet() byte {
 	if b := d.take(1); b != nil {
@@ -299,7 +309,7 @@ func (d *decoder) table() {
 func (d *decoder) eventID() string {
 	n := d.number()
 	if n > 0 {
-		return string(d.take(n - 1))
+		return d.part(n - 1)
 	}
 	raw := d.take(16)
 	if raw == nil {

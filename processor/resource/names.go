@@ -107,7 +107,7 @@ func DecodeNameRow(data []byte) (*NameRow, error) {
 	if len(data) == 0 || data[0] != formatRecord {
 		return nil, fmt.Errorf("%w: no format byte %d", ErrFormat, formatRecord)
 	}
-	d := decoder{rest: data[1:]}
+	d := newDecoder(data[1:])
 	d.table()
 	n := &NameRow{list(&d, func() meaning { return meaning{d.version(), d.octet() == 1, d.text()} })}
 	if d.bad || len(d.rest) != 0 {

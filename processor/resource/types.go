@@ -111,8 +111,25 @@ func (t *Type) arn(k Key, eventRegion string) string {
 	if strings.Contains(t.template, "/{id}") {
 		id = strings.TrimPrefix(id, "/") // a parameter's name may begin with the slash that its ARN holds anyway
 	}
-	return strings.NewReplacer("{partition}", partition(cmp.Or(eventRegion, region)), "{region}", region,
-		"{account}", k.Account, "{id}", id).Replace(t.template)
+	var b strings.Builder
+	b.Grow(len(t.template) + len(id))
+	for rest, more := t.template, true; more; {
+		var text, name string
+		text, rest, more = strings.Cut(rest, "{")
+		b.WriteString(text)
+		name, rest, _ = strings.Cut(rest, "}")
+		switch name {
+		case "partition":
+			b.WriteString(partition(cmp.Or(eventRegion, region)))
+		case "region":
+			b.WriteString(region)
+		case "account":
+			b.WriteString(k.Account)
+		case "id":
+			b.WriteString(id)
+		}
+	}
+	return b.String()
 }
 
 // partition follows from the region, where no ARN shows it.

@@ -3,10 +3,13 @@ package key
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
 	"math/big"
+	"strings"
 	"testing"
 	"time"
 
@@ -255,4 +258,23 @@ func TestParseRangeRefuses(t *testing.T) {
 			t.Errorf("%q to %q is %+v", c[0], c[1], r)
 		}
 	}
+}
+
+// TestEventIDs: a UUID in lower case is its bytes, all else is hashed.
+func TestEventIDs(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := []byte(rapid.StringMatching(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`).Draw(t, "uuid"))
+		id := EventIDOf(string(text))
+		if got, want := hex.EncodeToString(id[:]), strings.ReplaceAll(string(text), "-", ""); got != want {
+			t.Fatalf("%s: %s, want %s", text, got, want)
+		}
+		at := rapid.IntRange(0, len(text)-1).Draw(t, "at")
+		if old := text[at]; old != '-' {
+			text[at] = rapid.SampledFrom([]byte("ABCDEFg-/: \x00\xff")).Draw(t, "other")
+			sum := sha256.Sum256(text)
+			if got := EventIDOf(string(text)); got != EventID(sum[:16]) {
+				t.Fatalf("%q is taken for a UUID", text)
+			}
+		}
+	})
 }
