@@ -260,8 +260,8 @@ func TestParseRangeRefuses(t *testing.T) {
 	}
 }
 
-// TestEventIDs: a UUID in lower case is its bytes, all else is hashed.
-func TestEventIDs(t *testing.T) {
+// TestEventIDsOfAnyText: a UUID in lower case is its bytes, all else is hashed.
+func TestEventIDsOfAnyText(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := []byte(rapid.StringMatching(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`).Draw(t, "uuid"))
 		id := EventIDOf(string(text))
