@@ -239,6 +239,7 @@ func (t *orderTest) scalar(text string, _ bool) bool {
 // sameAs compares with the members at another path.
 type sameAs struct {
 	other    member
+	modifier string // contains, startswith, endswith; "" for equality
 	relation func(left, right string, number bool) bool
 }
 

@@ -6,6 +6,14 @@ type filter struct {
 	when  *expr
 }
 
+// filterUse is a filter with the rules that it narrows.
+type filterUse struct {
+	filter        *Rule
+	overResources bool
+	when          *expr
+	rules         []*Rule
+}
+
 // filter reads a document that narrows other rules.
 func (d *document) filter(r *Rule, n *node) {
 	if n.kind != nodeMap {

@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -23,10 +24,14 @@ type Lint struct {
 	absent  map[*Rule]map[string]int     // of them, those without a path that groups need
 	groups  map[*Rule][]Path             // paths that a rule's matches are grouped by
 	users   map[*Rule]map[string][]*Rule // correlations that group by them
+	removed []int                        // matches that each filter of the set took out
 }
 
 // shape is what values a path had.
-type shape struct{ events, numbers, addresses, texts int }
+type shape struct {
+	events, numbers, addresses, texts int
+	kinds                             kinds
+}
 
 // enough is the number of events of a name from which on an absent field says
 // something.
@@ -35,7 +40,7 @@ const enough = 20
 // NewLint prepares a look at a set.
 func NewLint(set *Set) *Lint {
 	l := &Lint{set: set, matcher: set.Matcher(), names: map[string]map[string]int{}, shapes: map[string]map[string]*shape{}, matches: map[*Rule]int{},
-		absent: map[*Rule]map[string]int{}, groups: map[*Rule][]Path{}, users: map[*Rule]map[string][]*Rule{}}
+		absent: map[*Rule]map[string]int{}, groups: map[*Rule][]Path{}, users: map[*Rule]map[string][]*Rule{}, removed: make([]int, len(set.filters))}
 	for _, r := range set.rules {
 		for _, p := range r.Parts {
 			for _, k := range p.Keys {
@@ -78,6 +83,7 @@ func (l *Lint) Event(in *Input) {
 		l.shapes[fold(name)] = shapes
 	}
 	learn(shapes, "", e.Tree(), map[string]bool{})
+	l.filter(in)
 	for _, r := range l.matcher.Judge(in) {
 		l.matches[r]++
 		for _, k := range l.groups[r] {
@@ -112,6 +118,7 @@ func learn(shapes map[string]*shape, path string, v *cloudtrail.Value, done map[
 	s.events++
 	if text, ok := v.Text(); ok {
 		s.texts++
+		s.kinds |= kindOf(text)
 		if _, err := netip.ParseAddr(text); err == nil {
 			s.addresses++
 		}
@@ -128,6 +135,7 @@ func (l *Lint) Warnings() (out []string) {
 		if r.when != nil && !r.overResources {
 			found = l.selection(r)
 		}
+		found = append(found, l.deadPaths(r)...)
 		found = append(found, l.always(r)...)
 		found = append(found, l.missing(r)...)
 		slices.Sort(found)
@@ -135,12 +143,12 @@ func (l *Lint) Warnings() (out []string) {
 			out = append(out, fmt.Sprintf("%s: %s", r.Origin, text))
 		}
 	}
-	return out
+	return append(out, l.idle()...)
 }
 
 func (l *Lint) always(r *Rule) []string {
 	if l.events >= enough && l.matches[r] == l.events && r.Kind == KindMatch && !r.Silent {
-		return []string{fmt.Sprintf("always: matches each of %d events", l.events)}
+		return []string{fmt.Sprintf("always: matches each of %d events: add what is unusual about those that shall be found", l.events)}
 	}
 	return nil
 }
@@ -152,7 +160,7 @@ func (l *Lint) missing(part *Rule) (out []string) {
 			continue
 		}
 		for _, r := range l.users[part][path] {
-			out = append(out, fmt.Sprintf("group-missing: %s is absent in %d of %d matches, which are left out of %q", path, n, l.matches[part], r.Title))
+			out = append(out, fmt.Sprintf("group-missing: %s is absent in %d of %d matches, which are left out of %q: group by a field that all have, or demand it in the rule", path, n, l.matches[part], r.Title))
 		}
 	}
 	return out
@@ -163,6 +171,7 @@ func (l *Lint) selection(r *Rule) (out []string) {
 	names, _ := r.when.required("eventName")
 	seen, n := l.among(names)
 	r.when.leaves(func(a *atom) {
+		out = append(out, l.deadReference(a)...)
 		switch {
 		case a.path.keyword || a.path.from != fromRecord:
 		case a.path.text == "eventName":
@@ -198,6 +207,7 @@ func (l *Lint) among(names []string) (map[string]*shape, int) {
 				all[path] = sum
 			}
 			sum.events, sum.numbers, sum.addresses, sum.texts = sum.events+s.events, sum.numbers+s.numbers, sum.addresses+s.addresses, sum.texts+s.texts
+			sum.kinds |= s.kinds
 		}
 	}
 	for _, source := range l.names {
@@ -212,10 +222,49 @@ func (l *Lint) among(names []string) (map[string]*shape, int) {
 
 // deadField tells of a path that leads nowhere.
 func (l *Lint) deadField(a *atom) []string {
-	if _, null := a.test.(isNull); null || recordField(a.path.text) || a.path.within || l.seenAnywhere(a.path.text) {
+	if _, null := a.test.(isNull); null {
 		return nil
 	}
-	return []string{fmt.Sprintf("dead-field: %s is no field of CloudTrail records%s", a.path.text, meant(a.path.text, recordFields()))}
+	return l.deadPath(&a.path, "")
+}
+
+// deadReference tells of a fieldref that leads nowhere.
+func (l *Lint) deadReference(a *atom) []string {
+	if t, ok := a.test.(*sameAs); ok {
+		return l.deadPath(&t.other, "")
+	}
+	return nil
+}
+
+// deadPaths tells of the other paths of a rule that lead nowhere: what it
+// groups, learns, holds back or shows by.
+func (l *Lint) deadPaths(r *Rule) (out []string) {
+	look := func(paths []Path, use string) {
+		for i := range paths {
+			out = append(out, l.deadPath(&paths[i].at, use)...)
+		}
+	}
+	for _, p := range r.Parts {
+		look(p.Keys, " (in group-by)")
+		look(p.Value, " (in the condition)")
+	}
+	look(r.Keys, map[Kind]string{KindFirstSeen: " (in first_seen)", KindBaseline: " (in by)"}[r.Kind])
+	if r.Value != nil {
+		look([]Path{*r.Value}, " (in field)")
+	}
+	look(r.Suppress.By, " (in suppress)")
+	look(r.shown, " (in fields)")
+	return out
+}
+
+// deadPath tells of a path that no record has. Of what stands inside of
+// requests and answers only a history can tell.
+func (l *Lint) deadPath(p *member, use string) []string {
+	open := p.within && p.blob != cloudtrail.UserIdentity && p.blob != cloudtrail.TLSDetails
+	if p.keyword || p.from != fromRecord || recordField(p.text) || open || l.seenAnywhere(p.text) {
+		return nil
+	}
+	return []string{fmt.Sprintf("dead-field: %s%s is no field of CloudTrail records%s", p.text, use, meantOr(p.text, recordFields(), "look its name up in a record, or take it out"))}
 }
 
 // unmet tells of parts of requests and answers that the events of a rule's
@@ -226,7 +275,7 @@ func unmet(when *expr, seen map[string]*shape, n int) (out []string) {
 	}
 	when.leaves(func(a *atom) {
 		if a.dead(seen) {
-			out = append(out, fmt.Sprintf("dead-field: %s stands in none of %d such events%s", a.path.text, n, meant(a.path.text, sortedPaths(seen))))
+			out = append(out, fmt.Sprintf("dead-field: %s stands in none of %d such events%s", a.path.text, n, meantOr(a.path.text, sortedPaths(seen), "look its name up in one of them")))
 		}
 	})
 	return out
@@ -263,6 +312,11 @@ func meant(word string, known []string) string {
 		return "; did you mean " + best + "?"
 	}
 	return ""
+}
+
+// meantOr is the known word that was meant, else what to do.
+func meantOr(word string, known []string, advice string) string {
+	return cmp.Or(meant(word, known), ": "+advice)
 }
 
 func sortedPaths(shapes map[string]*shape) []string {

@@ -31,7 +31,7 @@ func deadValues(a *atom) (out []string) {
 			out = append(out, fmt.Sprintf("dead-value: %s is never %q: %s", a.path.text, value, why))
 		}
 		if known := closed[a.path.text]; known != nil && !slices.Contains(known, value) {
-			out = append(out, fmt.Sprintf("dead-value: %s is never %q%s", a.path.text, value, meant(value, known)))
+			out = append(out, fmt.Sprintf("dead-value: %s is never %q%s", a.path.text, value, meantOr(value, known, "it is one of "+strings.Join(known, ", "))))
 		}
 	}
 	return out
@@ -52,25 +52,6 @@ func (a *atom) values() (out []string) {
 		}
 	}
 	return out
-}
-
-// clashes tells of tests that the values of a field cannot meet.
-func clashes(a *atom, seen map[string]*shape) []string {
-	s := seen[a.path.text]
-	if s == nil || s.texts < enough {
-		return nil
-	}
-	switch a.test.(type) {
-	case networkTest:
-		if s.addresses == 0 {
-			return []string{fmt.Sprintf("type-clash: cidr on %s, which was never an address in %d events", a.path.text, s.texts)}
-		}
-	case *orderTest:
-		if s.numbers == 0 {
-			return []string{fmt.Sprintf("type-clash: %s is compared as a number and was never one in %d events", a.path.text, s.texts)}
-		}
-	}
-	return nil
 }
 
 // deadNames tells of names of calls that the history has in another spelling
@@ -98,11 +79,22 @@ func (l *Lint) deadNames(r *Rule, a *atom) (out []string) {
 		}
 		if version := versioned(value, known); version != "" {
 			out = append(out, fmt.Sprintf("dead-name: %s is recorded with its version, as %s: write %s*", value, version, version[:len(value)]))
-		} else if best := slices.Index(folded, nearest(value, folded)); best >= 0 && len(value) > 8 && folded[best][:3] == value[:3] { // Get and Put are two calls
+		} else if best := slices.Index(folded, nearest(value, folded)); best >= 0 && len(value) > 8 && slip(value, folded[best]) {
 			out = append(out, fmt.Sprintf("dead-name: no event is called %s; did you mean %s?", value, known[best]))
 		}
 	}
 	return out
+}
+
+// slip tells whether a name is another one with a letter more, less or wrong, or
+// with letters in another order. What differs in more may well be a call of its
+// own, as Ingress and Egress are, and Get and Put.
+func slip(name, known string) bool {
+	if name[:3] != known[:3] {
+		return false
+	}
+	letters := func(s string) string { return string(slices.Sorted(slices.Values([]byte(s)))) }
+	return distance(name, known) == 1 || letters(name) == letters(known)
 }
 
 // versioned finds a name that is a folded one and digits, as those of older

@@ -41,7 +41,9 @@ func Load(opts Options, sources ...fs.FS) (*Set, *Report, error) {
 	for _, r := range rules {
 		r.draft = nil
 	}
-	return newSet(rules, l.report), l.report, nil
+	set := newSet(rules, l.report)
+	set.filters = l.filters
+	return set, l.report, nil
 }
 
 type loader struct {
@@ -50,6 +52,7 @@ type loader struct {
 	rules    map[string]*Rule // by id
 	names    map[string]*Rule
 	titles   map[string][]*Rule
+	filters  []filterUse
 	docs     []*document
 	broken   []string // ids, names and titles of rules with mistakes
 	// elsewhere are those of rules for other log sources.

@@ -123,7 +123,7 @@ func (d *detection) value(p member, m modifiers, v *node) *expr {
 		if text := badPath(v.text, d.scope); text != "" {
 			return d.fail(v, "%s", text)
 		}
-		return leaf(p, &sameAs{bindPath(v.text), relationOf(m.text, m.cased)}, fmt.Sprint("ref", m.text, m.cased, v.text))
+		return leaf(p, &sameAs{bindPath(v.text), m.text, relationOf(m.text, m.cased)}, fmt.Sprint("ref", m.text, m.cased, v.text))
 	}
 	if v.kind == nodeNull {
 		return leaf(p, isNull{}, "null")

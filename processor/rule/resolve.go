@@ -84,12 +84,18 @@ func (l *loader) narrow(r *Rule, rules []*Rule) {
 			}
 		}
 	}
+	use := filterUse{filter: r, when: f.when, overResources: r.draft.detectionScope() == overResources}
 	for _, to := range targets {
 		if r.applies(to) && f.when != nil {
+			if to.filtered == 0 {
+				to.before = to.when
+			}
 			to.when = and(to.when, not(f.when))
 			to.filtered++
+			use.rules = append(use.rules, to)
 		}
 	}
+	l.filters = append(l.filters, use)
 	l.report.Filters++
 }
 

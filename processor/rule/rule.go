@@ -115,6 +115,7 @@ type Rule struct {
 	raise    *expr    // raises the level by one; nil: nothing does
 	pattern  bool     // written as an EventBridge pattern
 	filtered int      // by how many filters
+	before   *expr    // when, as it was before any filter; nil without one
 	lookups  []*atom  // of when and raise: what they ask of lists
 	lists    []ListUse
 	place    int // in the set

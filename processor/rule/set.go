@@ -23,6 +23,8 @@ type Set struct {
 	state  []int32            // rules over resources
 	actors bool               // some rule asks for the actor
 	hash   string
+
+	filters []filterUse // for Lint
 }
 
 // newSet indexes rules, which are sorted by id.
