@@ -49,7 +49,7 @@ func (s *Shard) UseAccounts(book *account.Book) {
 func (s *Shard) detect(e *cloudtrail.Event, p *place, changed []changed) ([]string, error) {
 	in := &s.judged
 	*in = detect.Event{Input: rule.Input{Event: e, Actor: p.actor, Account: p.account}, Hash: p.item.Key, Whole: !s.inventory.own.Contains(p.item.Key),
-		Arrival: p.item.Arrival, Sequence: p.item.Sequence}
+		Arrival: p.item.Arrival, Sequence: p.item.Sequence, Moved: s.inventory.moved}
 	var t *touching
 	if len(changed) > 0 {
 		t = &touching{shard: s, changes: changed, at: e.Time}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/cairnstream/cairn/export"
 	"github.com/cairnstream/cairn/processor/cloudtrail"
+	"github.com/cairnstream/cairn/processor/detect"
 	"github.com/cairnstream/cairn/processor/resource"
 	"github.com/cairnstream/cairn/state"
 	"github.com/cairnstream/cairn/state/key"
@@ -26,6 +27,9 @@ type inventory struct {
 	own  key.Range // hashes of the shard
 	hash key.Hash  // of the event in hand
 	done []changed // by it
+	// moved are the resources that have an id since it, and were known by a name
+	// alone before.
+	moved []detect.Move
 	err  error     // of a look-up of a name, which has no way to return one
 
 	// parts are the parts of the hash range and their snapshots. A change beyond
@@ -49,6 +53,7 @@ func (v *inventory) apply(e *cloudtrail.Event, p *place, rows *export.Buffer) ([
 	if v.err != nil {
 		return nil, v.err
 	}
+	v.moved = v.moved[:0]
 	for _, l := range effects.Learned {
 		if err := v.learn(l); err != nil {
 			return nil, err
@@ -160,6 +165,7 @@ func (v *inventory) learn(l resource.Learned) error {
 		return err
 	}
 	v.store.Delete(from)
+	v.moved = append(v.moved, detect.Move{From: l.Unresolved.String(), To: to.String()})
 	return v.put(target, resource.Merge(record, early))
 }
 

@@ -44,10 +44,16 @@ type Event struct {
 	Arrival    time.Time // of the record
 	Sequence   string    // of the record
 	Resources  []string  // keys of the resources that the event changed
+	// Moved are resources whose key the event made known: what was found about
+	// them goes on under that.
+	Moved []Move
 	// Touched gives the resources that the event changed, each once; nil means
 	// none. It is called only when a rule asks for their state.
 	Touched func() []Touched
 }
+
+// Move is a resource that was known by another key before.
+type Move struct{ From, To string }
 
 // Touched is a resource that an event changed.
 type Touched struct {
@@ -163,6 +169,11 @@ func (d *Detector) values(path string) []string {
 // until the next call.
 func (d *Detector) Event(in *Event) ([]Finding, error) {
 	d.begin(in)
+	for _, m := range in.Moved {
+		if err := d.move(m); err != nil {
+			return nil, err
+		}
+	}
 	for _, r := range d.matcher.Judge(&in.Input) {
 		if d.parts[r] {
 			d.window.Matched = append(d.window.Matched, r.ID)

@@ -28,6 +28,7 @@ func load(t testing.TB, text string) *rule.Set {
 
 // stream feeds a detector by itself.
 type stream struct {
+	moved    []Move // by the next events
 	t        testing.TB
 	set      *rule.Set
 	store    *state.Store
@@ -72,7 +73,7 @@ func (s *stream) event(members string, touched ...Touched) {
 		s.t.Fatal(err, text)
 	}
 	in := &Event{Input: rule.Input{Event: e, Actor: identity.Resolve(e), Account: rule.Account{Alias: "prod"}}, Hash: key.HashOf("111122223333"),
-		Arrival: s.now, Sequence: fmt.Sprint(s.n)}
+		Arrival: s.now, Sequence: fmt.Sprint(s.n), Moved: s.moved}
 	for _, c := range touched {
 		in.Resources = append(in.Resources, c.Key)
 	}

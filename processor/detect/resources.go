@@ -56,6 +56,26 @@ func (d *Detector) putOpen(resource string, list []open) error {
 	return nil
 }
 
+// move puts the open findings of a resource under its new key. A rule that has
+// one there already keeps that: it is about the same.
+func (d *Detector) move(m Move) error {
+	early, err := d.openFindings(m.From)
+	if err != nil || len(early) == 0 {
+		return err
+	}
+	list, err := d.openFindings(m.To)
+	if err != nil {
+		return err
+	}
+	for _, o := range early {
+		if !slices.ContainsFunc(list, func(other open) bool { return other.Rule == o.Rule }) {
+			list = append(list, o)
+		}
+	}
+	d.store.Delete(d.openKey(m.From))
+	return d.putOpen(m.To, list)
+}
+
 // asset opens findings of a rule with an asset, one for each resource that
 // meets its condition and has none yet.
 func (d *Detector) asset(r *rule.Rule) error {

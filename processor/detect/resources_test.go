@@ -90,6 +90,23 @@ func TestWhatIsGoneOpensNothing(t *testing.T) {
 	}
 }
 
+// TestFindingsFollowAResourceToItsKey: a group is opened by its name before its creation, which tells the id, is seen. That is one
+// finding, and it is over when the group of that id is closed.
+func TestFindingsFollowAResourceToItsKey(t *testing.T) {
+	s := newStream(t, stateRule)
+	s.event(ann, db("web", "resource.ports", "22"))
+	s.moved = []Move{{"web", "sg-1"}}
+	s.event(ann, db("sg-1", "resource.ports", "22"))
+	s.moved = nil
+	s.event(ann, db("sg-1", "resource.ports", "443"))
+	if diff := cmp.Diff([]string{"open start high", "open end high resolved"}, s.steps()); diff != "" {
+		t.Fatal(diff)
+	}
+	if over := s.found[1]; over.ID != s.found[0].ID || !slices.Equal(over.Resources, []string{"sg-1"}) {
+		t.Errorf("finding %s about %v ended, want %s about sg-1", over.ID, over.Resources, s.found[0].ID)
+	}
+}
+
 // TestWhatWasBeforeIsOverAtOnce: a rule about the state without the event has
 // nothing to resolve.
 func TestWhatWasBeforeIsOverAtOnce(t *testing.T) {
