@@ -294,7 +294,10 @@ func (f *Finding) explain(r *ruleState, x *keyed, c *judged) {
 		}
 	}
 	f.Probability, f.Population = probability(c.best), c.score.Population
-	f.Learning, f.HasBucket, f.Bucket = c.score.Learning, c.score.HasHour, min(1, c.score.Activity)
+	f.Learning = c.score.Learning
+	if f.HasBucket = c.score.HasHour; f.HasBucket {
+		f.Bucket = min(1, r.model.activity(s, r.cal.hourOf(c.p.T)))
+	}
 	f.ActiveWindows = s.Active
 	minutes := r.spec.Window.Minutes()
 	f.Baseline = Average{float64(s.MS) / minutes, (c.p.N - 1) * minutes}

@@ -140,7 +140,7 @@ func (f *Finding) explainGauge(g *Gauge, c *judged, minutes float64) {
 	f.Evidence = c.gauge.Evidences()
 	f.Baseline = Average{c.gauge.Expected / minutes, float64(g.N-1) * minutes}
 	f.ActiveWindows = g.N - 1
-	f.Learning = g.N < gaugeStandard.warm
+	f.Learning = g.N < standardGauge.warm
 }
 
 // localHour is the local hour of day in which a window starts.

@@ -32,47 +32,6 @@ type Gauge struct {
 // GaugeBytes is the size of an encoded Gauge.
 const GaugeBytes = 256
 
-// gaugeTail is a tail of the gauge model: it remembers a third of what the
-// tails of counts do and has a lighter end, because a series has a value in
-// each window.
-type gaugeTail struct {
-	shape
-	thin float64 // −log₁₀(1 − level)
-}
-
-func gaugeShape(level float64) gaugeTail {
-	nothing := -math.Log10(1 - level)
-	return gaugeTail{shape{level: level, excess: 0.03, xiMin: 0, xiMax: 0.25, nothing: nothing}, nothing}
-}
-
-// gaugeConstants are the knobs of the gauge model.
-type gaugeConstants struct {
-	low, level, season, seasonLevel, own gaugeTail
-	ceiling                              float64 // of one evidence
-	scale                                float64 // least scale of a tail, in standard deviations
-	ownScale                             float64
-	fast, slow, slot                     float64 // rates
-	clip                                 float64 // standard deviations beyond which the slow mean does not follow
-	edge                                 float64 // share of the range that is worth 3
-	weightLow, weightSeason              float64
-	half                                 float64 // weight of the sum beside its own tail
-	warm                                 uint32  // points before the first score
-	fade                                 float64 // of Recent, per point
-}
-
-// standardGauge is the one configuration for all series. The values were
-// tuned on the whole of a public corpus of labelled series (see the report of
-// "cairn bench detect"), so a result on that corpus is not held out.
-func standardGauge() gaugeConstants {
-	return gaugeConstants{
-		low: gaugeShape(0.99), level: gaugeShape(0.995), season: gaugeShape(0.95), seasonLevel: gaugeShape(0.99), own: gaugeShape(0.99),
-		ceiling: 6, scale: 0.08, ownScale: 0.3, fast: 0.04, slow: 0.004, slot: 0.1, clip: 4, edge: 0.02,
-		weightLow: 0.75, weightSeason: 1.25, half: 0.5, warm: 150, fade: math.Exp2(-1.0 / 500),
-	}
-}
-
-var gaugeStandard = standardGauge()
-
 func (t *Tail) addGauge(x float64, s *gaugeTail) {
 	t.N++
 	if t.N == 1 {
@@ -110,9 +69,9 @@ type GaugeScore struct {
 
 // Add takes the value of a window in and returns its score. hour is the local
 // hour, 0 to 23.
-func (g *Gauge) Add(v float64, hour int) GaugeScore { return g.add(v, hour, &gaugeStandard) }
+func (g *Gauge) Add(v float64, hour int) GaugeScore { return standardGauge.Add(g, v, hour) }
 
-func (g *Gauge) add(v float64, hour int, c *gaugeConstants) GaugeScore {
+func (g *Gauge) add(v float64, hour int, c *GaugeScorer) GaugeScore {
 	v = float64(float32(v)) // as it is kept: else a value that comes again would lie outside of its own range
 	g.N++
 	out := GaugeScore{Expected: float64(g.Slow)}
@@ -124,11 +83,11 @@ func (g *Gauge) add(v float64, hour int, c *gaugeConstants) GaugeScore {
 	}
 	out.Up = v >= float64(g.Slow)
 	before := float64(g.Var)
-	floor := c.scale*math.Sqrt(before) + 1e-12
-	out.Low = g.Low.evidence(-v, floor, &c.low, c.ceiling)
+	floor := c.knobs.Scale*math.Sqrt(before) + 1e-12
+	out.Low = g.Low.evidence(-v, floor, &c.low, c.knobs.Ceiling)
 	out.Range = g.widen(v, c)
 	g.follow(v, before, c)
-	out.Level = g.Level.evidence(math.Abs(float64(g.Fast)-float64(g.Slow)), floor, &c.level, c.ceiling)
+	out.Level = g.Level.evidence(math.Abs(float64(g.Fast)-float64(g.Slow)), floor, &c.level, c.knobs.Ceiling)
 	g.seasonal(v, floor, hour, c, &out)
 	g.total(c, &out)
 	return out
@@ -142,50 +101,50 @@ func (t *Tail) evidence(x, floor float64, s *gaugeTail, ceiling float64) float64
 }
 
 // widen is the evidence of a value outside of all that was seen.
-func (g *Gauge) widen(v float64, c *gaugeConstants) float64 {
+func (g *Gauge) widen(v float64, c *GaugeScorer) float64 {
 	low, high := float64(g.Min), float64(g.Max)
 	d := max(v-high, low-v)
 	if d <= 0 {
 		return 0
 	}
 	g.Max, g.Min = max(g.Max, float32(v)), min(g.Min, float32(v))
-	return min(c.ceiling, 3*d/(high-low+1e-12)/c.edge)
+	return min(c.knobs.Ceiling, 3*d/(high-low+1e-12)/c.knobs.Edge)
 }
 
 // follow moves the means and the variance.
-func (g *Gauge) follow(v, variance float64, c *gaugeConstants) {
+func (g *Gauge) follow(v, variance float64, c *GaugeScorer) {
 	n := float64(g.N)
-	toward(&g.Fast, max(c.fast, 1/n), v)
+	toward(&g.Fast, max(c.knobs.Fast, 1/n), v)
 	r := v - float64(g.Slow)
 	if g.N > 50 && variance > 0 {
-		limit := c.clip * math.Sqrt(variance)
+		limit := c.knobs.Clip * math.Sqrt(variance)
 		r = min(max(r, -limit), limit)
 	}
-	beta := max(c.slow, 1/n)
+	beta := max(c.knobs.Slow, 1/n)
 	g.Slow = float32(float64(g.Slow) + beta*r)
 	g.Var = float32((1 - beta) * (variance + beta*r*r))
 }
 
 // seasonal compares with the value of the hour.
-func (g *Gauge) seasonal(v, floor float64, hour int, c *gaugeConstants, out *GaugeScore) {
+func (g *Gauge) seasonal(v, floor float64, hour int, c *GaugeScorer, out *GaugeScore) {
 	if g.Learned&(1<<hour) == 0 {
 		g.Learned |= 1 << hour
 		g.Slot[hour] = float32(v)
 		return
 	}
 	slot := float64(g.Slot[hour])
-	out.Season = g.Season.evidence(math.Abs(v-slot), floor, &c.season, c.ceiling)
-	out.SeasonLevel = g.SeasonLv.evidence(math.Abs(float64(g.Fast)-slot), floor, &c.seasonLevel, c.ceiling)
-	toward(&g.Slot[hour], c.slot, v)
+	out.Season = g.Season.evidence(math.Abs(v-slot), floor, &c.season, c.knobs.Ceiling)
+	out.SeasonLevel = g.SeasonLv.evidence(math.Abs(float64(g.Fast)-slot), floor, &c.seasonLevel, c.knobs.Ceiling)
+	toward(&g.Slot[hour], c.knobs.Slot, v)
 }
 
 // total sums the evidences. Their own tail says how unusual such a sum is for
 // this series. A sum, because evidences of one event add up: the greatest
 // alone did ten points worse.
-func (g *Gauge) total(c *gaugeConstants, out *GaugeScore) {
+func (g *Gauge) total(c *GaugeScorer, out *GaugeScore) {
 	if g.N >= c.warm {
-		sum := c.weightLow*out.Low + out.Level + out.Range + c.weightSeason*out.Season + out.SeasonLevel
-		out.Score = c.half*sum + g.Own.nlpGauge(sum, c.ownScale, &c.own)
+		sum := c.knobs.WeightLow*out.Low + out.Level + out.Range + c.knobs.WeightSeason*out.Season + out.SeasonLevel
+		out.Score = c.knobs.Sum*sum + g.Own.nlpGauge(sum, c.knobs.OwnScale, &c.own)
 		g.Own.addGauge(sum, &c.own)
 	}
 	g.Recent = float32(float64(g.Recent) * c.fade)

@@ -84,11 +84,10 @@ func TestRecentHoldsBack(t *testing.T) {
 	g.N, g.Recent = 200, 20
 	fresh := 0
 	for i := range 1200 {
-		c := standardGauge()
 		out := GaugeScore{Low: 6, Level: 4} // a steady sum of 8.5
 		g.N++
 		g.Own = Tail{}
-		g.total(&c, &out)
+		g.total(standardGauge, &out)
 		if out.Fresh && fresh == 0 {
 			fresh = i + 1
 		}

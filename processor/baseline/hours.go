@@ -38,6 +38,7 @@ const (
 	offAge      = 7 * 24 * 3600 // seconds that a key must be known
 	offFloor    = 0.08
 	offCap      = 8.0
+	offTrust    = 0.8 // the exponential end promises too much
 	offValues   = 20
 	shareLeast  = 1.0 / 336 // two weeks of hours
 	shareSteady = 334       // from this hour on the rate is shareLeast
@@ -97,7 +98,7 @@ func (m *Model) activity(s *State, now int64) float64 {
 
 // unusualHour is −log₁₀ of the activity, from 0 to 4.
 func unusualHour(activity float64) float64 {
-	return -math.Log10(min(max(activity, 1e-4), 1))
+	return -math.Log(min(max(activity, 1e-4), 1)) / math.Ln10
 }
 
 // offScore is the evidence of an hour that is x unusual.
@@ -105,5 +106,5 @@ func (m *Model) offScore(s *State, x float64) float64 {
 	if s.Off.N < offValues {
 		return 0
 	}
-	return min(offCap, s.Off.nlp(x, offFloor, &offShape))
+	return offTrust * min(offCap, s.Off.nlp(x, offFloor, &offShape))
 }

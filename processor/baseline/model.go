@@ -34,6 +34,12 @@ const (
 	meanLeast   = 0.005 // rate of the means over active windows
 )
 
+// tries: an hour holds twelve window counts and hardly more than one
+// independent long sum, so that the greatest of both favours chance among the
+// counts by log₁₀ 12. Half of it is taken from the counts and half given to
+// the sums, which leaves the scale of the score where it was.
+var tries = 0.5 * math.Log10(ringSlots)
+
 // NewModel returns the count model of a baseline block.
 func NewModel(spec Spec) (*Model, error) {
 	spec = spec.WithDefaults()
@@ -87,6 +93,9 @@ func (m *Model) Touch(s *State, t Window, y uint32) Point {
 // passEmpty lets gap empty windows pass over a key of so many windows. The
 // first twelve still move the long sum; the others decay the moments at once.
 func (m *Model) passEmpty(s *State, age, gap int64) (now int64) {
+	if gap == 0 {
+		return age
+	}
 	ms, qs, ml, ql := float64(s.MS), float64(s.QS), float64(s.ML), float64(s.QL)
 	n, h := age, s.sum()
 	for range min(gap, ringSlots) {
@@ -127,8 +136,7 @@ type Score struct {
 	Off         float64 // evidence of the hour
 	Population  float64 // what the population alone says of the sizes
 	X           float64 // how unusual the hour is; see unusualHour
-	Activity    float64 // share of such hours in which the key was active
-	HasHour     bool    // X and Activity are known
+	HasHour     bool    // X is known
 	Learning    bool    // the key is young
 }
 
@@ -154,12 +162,21 @@ func (m *Model) Score(s *State, pop *PopulationTails, p Point) Score {
 		out.Short += omega * s.Short.nlp(y, shortFloor, &countShape)
 		out.Long += omega * s.Long.nlp(p.H, longFloor, &countShape)
 	}
-	if (1+eta)*max(out.Short, out.Long)+eta >= binomialMin {
-		out.Short = withBinomial(out.Short, eta, y, float64(s.MS), float64(s.QS))
-		out.Long = withBinomial(out.Long, eta, p.H, float64(s.ML), float64(s.QL))
-	}
 	m.judgeHour(s, p, &out)
+	out.Short = withBinomial(out.Short, eta, out.X, y, float64(s.MS), float64(s.QS))
+	out.Long = withBinomial(out.Long, eta, out.X, p.H, float64(s.ML), float64(s.QL))
+	out.Short = max(0, atHour(out.Short, out.X)-tries)
+	if out.Long > 0 {
+		out.Long = atHour(out.Long, out.X) + omega*tries
+	}
 	return out
+}
+
+// atHour is the evidence of a size at an hour that is x unusual: the
+// probability that the key is active then, times that of such a size when it
+// is. The hour counts in full beside a size that lies in the tail.
+func atHour(size, x float64) float64 {
+	return size + min(1, size/countShape.nothing)*x
 }
 
 // judgeHour is the part of a score that Learn needs.
@@ -167,16 +184,18 @@ func (m *Model) judgeHour(s *State, p Point, out *Score) {
 	if m.seasons == 0 || p.N < m.offFrom {
 		return
 	}
-	out.HasHour = true
-	out.Activity = m.activity(s, m.cal.hourOf(p.T))
-	out.X = unusualHour(out.Activity)
+	if hour := uint32(m.cal.hourOf(p.T)); s.hourAt != hour {
+		s.hourAt, s.hourX = hour, float32(unusualHour(m.activity(s, int64(hour))))
+	}
+	out.HasHour, out.X = true, float64(s.hourX)
 	out.Off = m.offScore(s, out.X)
 }
 
-// withBinomial mixes the negative binomial tail into a score. The cap keeps
-// the parametric tail from deciding alone.
-func withBinomial(a, eta, y, mean, square float64) float64 {
-	if eta == 0 {
+// withBinomial mixes the negative binomial tail into the evidence a of a size
+// y, unless the hour, x unusual, cannot lift the result to where it matters.
+// The cap keeps the parametric tail from deciding alone.
+func withBinomial(a, eta, x, y, mean, square float64) float64 {
+	if eta == 0 || a == 0 || atHour((1+eta)*a+eta, x)+tries < binomialMin {
 		return a
 	}
 	mu := mean + spread

@@ -33,6 +33,11 @@ type State struct {
 
 	Hour [buckets]uint8 // activity by local hour: 24 of weekdays, 24 of weekends
 	Ring [ringSlots]uint16
+
+	// How unusual the hour hourAt is. It follows from the rest, which does not
+	// change within an hour, and is not encoded.
+	hourAt uint32
+	hourX  float32
 }
 
 // ringSlots is the length of the long sum in windows: an hour of five-minute ones.
@@ -74,7 +79,7 @@ func (s *State) put(slot int64, y uint32) {
 // sum is the long sum.
 func (s *State) sum() float64 {
 	n := uint32(0)
-	for _, v := range s.Ring {
+	for _, v := range &s.Ring {
 		n += uint32(v)
 	}
 	return float64(uint64(n) << s.shift())
