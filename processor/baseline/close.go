@@ -269,7 +269,7 @@ func (e *Engine) report(r *ruleState, x *keyed, w *openWindow, c *judged) Findin
 		Events: w.events, Trigger: string(w.trigger), TriggerTime: w.newestTime(), Context: string(w.context),
 		Insight: Average{c.value / minutes, minutes}, Approximate: c.approximate,
 	}
-	f.Severity = severityOf(c.best, c.gauge != nil, w.raised, c.score.Learning)
+	f.Raised, f.Severity = w.raised, severityOf(c.best, c.gauge != nil, w.raised, c.score.Learning)
 	if h := w.hot; h != nil {
 		f.Attributed, f.Attributions, f.EventIDs = h.events, h.attributions(minutes), h.eventIDs()
 	}

@@ -246,7 +246,7 @@ func TestSeverity(t *testing.T) {
 		gauge, raised, learning bool
 		want                    Severity
 	}{
-		{5.9, false, false, false, Low}, {6, false, false, false, Medium}, {9, false, false, false, High}, {9, false, true, false, Critical},
+		{5.9, false, false, false, Low}, {6, false, false, false, Medium}, {9, false, false, false, High}, {9, false, true, false, High}, {20, true, true, false, High}, {6, false, true, false, High},
 		{9, false, false, true, Medium}, {4, false, false, true, Informational}, {4, false, true, true, Low},
 		{9, true, false, false, Low}, {9.7, true, false, false, Medium}, {14.5, true, false, false, High},
 	} {
@@ -408,13 +408,14 @@ func TestTooManyKeys(t *testing.T) {
 	}
 }
 
-// TestRaised: one level more when the rule's condition held in the window.
+// TestRaised: one level more when the rule's condition held in the window, but
+// critical is nothing that a number alone can be.
 func TestRaised(t *testing.T) {
-	severity := func(raised bool) Severity {
+	severity := func(n int, raised bool) Severity {
 		f := &feeder{t: t, e: openEngine(t, openStore(t), time.Time{}, counting(nil))}
 		day := f.routine(monday, 14, "ann")
 		f.take()
-		f.events(day.Add(10*time.Hour), "ann", 40, func(e *Event) { e.Raised = raised })
+		f.events(day.Add(10*time.Hour), "ann", n, func(e *Event) { e.Raised = raised })
 		f.advance(day.Add(11 * time.Hour))
 		got := f.take()
 		if len(got) == 0 {
@@ -422,8 +423,10 @@ func TestRaised(t *testing.T) {
 		}
 		return got[len(got)-1].Severity
 	}
-	if a, b := severity(false), severity(true); b != a+1 {
-		t.Errorf("%v, raised %v", a, b)
+	for n, want := range map[int][2]Severity{40: {Medium, High}, 4000: {High, High}} {
+		if got := [2]Severity{severity(n, false), severity(n, true)}; got != want {
+			t.Errorf("%d events: %v, want %v", n, got, want)
+		}
 	}
 }
 

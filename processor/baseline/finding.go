@@ -47,7 +47,8 @@ func (s Severity) String() string { return severityNames[min(int(s), len(severit
 // gaugeFactor carries the bounds of severity to the scores of gauges.
 const gaugeFactor = 1.6
 
-// severityOf is the severity of a score, whatever the rule's own threshold.
+// severityOf is the severity of a score, whatever the rule's own threshold. An
+// unusual number is a hint and no proof, so it is High at most, raised or not.
 func severityOf(score float64, gauge, raised, learning bool) Severity {
 	k := 1.0
 	if gauge {
@@ -61,7 +62,7 @@ func severityOf(score float64, gauge, raised, learning bool) Severity {
 		s = Medium
 	}
 	if raised {
-		s++
+		s = min(s+1, High)
 	}
 	if learning {
 		s--
@@ -93,7 +94,8 @@ type Finding struct {
 	Whole    bool     `json:"whole,omitempty"`
 	Key      []string `json:"key"` // values of Spec.By
 	Severity Severity `json:"severity"`
-	Down     bool     `json:"down,omitempty"` // less than usual, not more
+	Raised   bool     `json:"raised,omitempty"` // the rule's raise_when held, or a first-seen rule fired, for an event of the window
+	Down     bool     `json:"down,omitempty"`   // less than usual, not more
 
 	WindowStart time.Time `json:"window_start"`
 	WindowEnd   time.Time `json:"window_end"`

@@ -243,7 +243,7 @@ func TestFirstSeenSpeaksOnce(t *testing.T) {
 
 func TestABaselineTakesItsLevelFromTheScore(t *testing.T) {
 	text := small("a", "A") + "cairn: {baseline: {statistic: count, by: [userIdentity.arn]}LEVEL}\n"
-	for level, fixed := range map[string]bool{"": false, ", severity: critical": true} {
+	for level, fixed := range map[string]bool{"": false, ", severity: {is: high, raise_when: s}": true} {
 		s := newStream(t, strings.Replace(text, "LEVEL", level, 1))
 		for range 100 {
 			s.event(ann)
@@ -260,7 +260,7 @@ func TestABaselineTakesItsLevelFromTheScore(t *testing.T) {
 		if *f.Expected < 0.5 || *f.Expected > 2 || *f.Observed < 5 || f.Root != "arn:aws:iam::111122223333:user/ann" || f.Notes["score"] == "" {
 			t.Errorf("%+v", f)
 		}
-		if (f.Level == rule.Critical) != fixed {
+		if (f.Level == rule.High) != fixed {
 			t.Errorf("%q: level %s", level, f.Level)
 		}
 	}

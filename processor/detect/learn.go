@@ -140,8 +140,11 @@ func (d *Detector) unusual(b *baseline.Finding) {
 		From: b.WindowStart, To: b.WindowEnd, Observed: number(b.Observed), Expected: number(b.Expected), Threshold: number(b.Threshold),
 		Count: int64(b.Events), EventIDs: slices.Clone(b.EventIDs), Notes: maps.Clone(b.Fields())}
 	f.EventID, f.Account = b.Trigger, b.Account
-	if r.LevelOfScore {
+	switch {
+	case r.LevelOfScore:
 		f.Level = rule.Level(b.Severity)
+	case b.Raised:
+		f.Level = max(f.Level, min(f.Level+1, rule.High)) // critical is nothing that a number alone can be
 	}
 	if f.Step == End || f.Time.IsZero() {
 		f.Time = b.WindowEnd

@@ -34,6 +34,7 @@ func (d *document) vendor(r *Rule, n *node) {
 		"evaluate":   func(v *node) { d.evaluate(r, v) },
 	})
 	d.noSuppress(r)
+	d.notCritical(r)
 }
 
 // only refuses a key for other kinds of rules.
@@ -106,6 +107,18 @@ func (d *document) noSuppress(r *Rule) {
 	if s := r.draft.suppress; s != nil && s.For > 0 && r.Kind == KindBaseline {
 		d.fail(r.draft.vendor.get("suppress"), "a baseline's finding is a whole episode already, however long: leave suppress out")
 	}
+}
+
+// notCritical refuses an emergency that a number alone would raise.
+func (d *document) notCritical(r *Rule) {
+	if r.Kind != KindBaseline || r.Level != Critical || !r.draft.leveled {
+		return
+	}
+	at := r.draft.vendor.get("severity")
+	if at == nil {
+		at = d.node.get("level")
+	}
+	d.fail(at, "an unusual number alone is never critical: write high at most, or leave the level out, so that it follows from the score")
 }
 
 // tests are found beside the rules; here only their form is looked at.
