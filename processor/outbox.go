@@ -2,6 +2,7 @@ package processor
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/cairnstream/cairn/export"
 	"github.com/cairnstream/cairn/processor/detect"
+	"github.com/cairnstream/cairn/state"
 	"github.com/cairnstream/cairn/state/key"
 )
 
@@ -114,17 +116,10 @@ func (s *Shard) send(alerts []Alert) {
 // of the events.
 func (s *Shard) resend() error {
 	var waiting []Alert
-	for _, prefix := range [][]byte{{key.SpaceKeyed}, key.Whole(key.Outbox)} {
-		for row, err := range s.store.Range(prefix) {
+	for _, rows := range [...]iter.Seq2[state.Row, error]{s.store.RangeTypes(key.Outbox, key.Outbox), s.store.Range(key.Whole(key.Outbox))} {
+		for row, err := range rows {
 			if err != nil {
 				return fmt.Errorf("read the outbox: %w", err)
-			}
-			parts, err := key.Parse(row.Key)
-			if err != nil {
-				return fmt.Errorf("read the outbox: %w", err)
-			}
-			if parts.Kind != key.Outbox {
-				continue
 			}
 			var a Alert
 			if err := json.Unmarshal(row.Value, &a); err != nil {

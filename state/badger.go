@@ -11,6 +11,8 @@ import (
 	"github.com/dgraph-io/badger/v4/options"
 	"github.com/dgraph-io/badger/v4/pb"
 	"github.com/dgraph-io/ristretto/v2/z"
+
+	"github.com/cairnstream/cairn/state/key"
 )
 
 // badgerOptions are the settings for one shard's rows. Each differs from the
@@ -141,9 +143,45 @@ func (v badgerView) rows(prefix []byte) iter.Seq2[Row, error] {
 			if string(item.Key()) == markerKey {
 				continue
 			}
-			value, err := item.ValueCopy(nil)
-			if !yield(Row{Key: item.KeyCopy(nil), Value: value}, err) || err != nil {
+			if !give(item, yield) {
 				return
+			}
+		}
+	}
+}
+
+// give yields an item, and says whether to go on.
+func give(item *badger.Item, yield func(Row, error) bool) bool {
+	value, err := item.ValueCopy(nil)
+	return yield(Row{Key: item.KeyCopy(nil), Value: value}, err) && err == nil
+}
+
+// seekAfter is after how many rows in a row that are not wanted a seek is made:
+// it costs about as much as so many steps.
+const seekAfter = 8
+
+func (v badgerView) typed(t types) iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		it := v.txn.NewIterator(badger.IteratorOptions{Prefix: []byte{key.SpaceKeyed}})
+		defer it.Close()
+		passed := 0
+		for it.Rewind(); it.Valid(); {
+			item := it.Item()
+			switch k := item.Key(); {
+			case t.has(string(k)):
+				if passed = 0; !give(item, yield) {
+					return
+				}
+				it.Next()
+			case len(k) <= typeAt || passed < seekAfter:
+				passed++
+				it.Next()
+			default:
+				next := t.next(k)
+				if passed = 0; next == nil {
+					return
+				}
+				it.Seek(next)
 			}
 		}
 	}

@@ -26,6 +26,8 @@ type reader interface {
 	get(k []byte) (value []byte, ok bool, err error)
 	// rows yields in key order, without the marker. The slices may be kept.
 	rows(prefix []byte) iter.Seq2[Row, error]
+	// typed is rows for the keyed rows of some types.
+	typed(t types) iter.Seq2[Row, error]
 	close()
 }
 
@@ -83,10 +85,16 @@ func (v *memoryView) get(k []byte) ([]byte, bool, error) {
 }
 
 func (v *memoryView) rows(prefix []byte) iter.Seq2[Row, error] {
+	return v.where(func(k string) bool { return strings.HasPrefix(k, string(prefix)) && k != markerKey })
+}
+
+func (v *memoryView) typed(t types) iter.Seq2[Row, error] { return v.where(t.has) }
+
+func (v *memoryView) where(fits func(k string) bool) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		var keys []string
 		for k := range v.m {
-			if strings.HasPrefix(k, string(prefix)) && k != markerKey {
+			if fits(k) {
 				keys = append(keys, k)
 			}
 		}

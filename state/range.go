@@ -1,8 +1,11 @@
 package state
 
 import (
+	"bytes"
 	"fmt"
 	"iter"
+
+	"github.com/cairnstream/cairn/state/key"
 )
 
 // Range yields the rows whose keys have the prefix, in key order: the newest
@@ -11,18 +14,66 @@ import (
 // key that it has not reached yet if that key was in the overlay before, the
 // old one otherwise. It must not freeze or close the store.
 func (s *Store) Range(prefix []byte) iter.Seq2[Row, error] {
+	same := func(list []*entry) []*entry { return list }
+	return s.walk(string(prefix), same, func(r reader) iter.Seq2[Row, error] { return r.rows(prefix) })
+}
+
+// RangeTypes is Range over the keyed rows whose types lie between first and
+// last, both included. The rows between them are passed over, mostly unread: the
+// few of some types cost little in a state that is large with others.
+func (s *Store) RangeTypes(first, last byte) iter.Seq2[Row, error] {
+	t := types{first, last}
+	return s.walk(string(key.SpaceKeyed), t.filter, func(r reader) iter.Seq2[Row, error] { return r.typed(t) })
+}
+
+// types are the types of keyed rows from first to last.
+type types struct{ first, last byte }
+
+// typeAt is where a keyed row has its type.
+const typeAt = 1 + len(key.Hash{})
+
+func (t types) has(k string) bool {
+	return len(k) > typeAt && k[0] == key.SpaceKeyed && t.first <= k[typeAt] && k[typeAt] <= t.last
+}
+
+func (t types) filter(list []*entry) (out []*entry) {
+	for _, e := range list {
+		if t.has(e.key) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// next is the first key behind a keyed row of another type that can be of these
+// types; nil when there is none.
+func (t types) next(k []byte) []byte {
+	head := bytes.Clone(k[:typeAt])
+	if k[typeAt] > t.last {
+		if head = key.PrefixEnd(head); head[0] != key.SpaceKeyed {
+			return nil
+		}
+		for len(head) < typeAt { // PrefixEnd cuts what it would have to make zero
+			head = append(head, 0)
+		}
+	}
+	return append(head, t.first)
+}
+
+// walk joins what lies above with the rows of the lower level.
+func (s *Store) walk(prefix string, keep func([]*entry) []*entry, under func(reader) iter.Seq2[Row, error]) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		at := s.current()
-		top := s.active.within(string(prefix))
+		top := keep(s.active.within(prefix))
 		if at.frozen != nil {
-			top = override(clip(at.frozen.sorted(), string(prefix)), top)
+			top = override(keep(clip(at.frozen.sorted(), prefix)), top)
 		}
 		// A view of its own: the loop's puts may move the owner's view on.
 		// It is opened after the levels were looked at, so it can hold a
 		// part of frozen, which lies above it anyway.
 		view := s.lower.view()
 		defer view.close()
-		for row, err := range view.rows(prefix) {
+		for row, err := range under(view) {
 			if err != nil {
 				yield(Row{}, fmt.Errorf("read state: %w", err))
 				return

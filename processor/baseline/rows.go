@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
+	"github.com/cairnstream/cairn/state"
 	"github.com/cairnstream/cairn/state/key"
 )
 
@@ -196,8 +198,17 @@ func (e *Engine) flushState(r *ruleState, x *keyed) {
 
 // Restore takes up what an earlier owner of the store left: its open windows
 // and episodes, as of the watermark of its last commit. It forgets what is in
-// memory. It reads all keyed rows once.
+// memory.
 func (e *Engine) Restore(watermark time.Time) error {
+	if err := e.Begin(watermark); err != nil {
+		return err
+	}
+	return e.scan(e.restore)
+}
+
+// Begin is Restore without the rows of the type key.Baseline in the store: Take
+// has to follow for each of them.
+func (e *Engine) Begin(watermark time.Time) error {
 	for i, r := range e.order {
 		fresh, err := newRule(r.Rule)
 		if err != nil {
@@ -211,22 +222,11 @@ func (e *Engine) Restore(watermark time.Time) error {
 		}
 		e.order[i], e.rules[r.ID] = fresh, fresh
 	}
-	return e.scan(func(r *ruleState, row *scanned) error {
-		p, values, err := parseID(row.id)
-		if err != nil {
-			return err
-		}
-		if r.seen != nil {
-			if row.sort == rowSeen || row.sort == rowParent {
-				d, err := decodeDays(row.value)
-				r.seen.hold(p, d.last)
-				return err
-			}
-			return nil
-		}
-		return e.restore(r, p, values, row)
-	})
+	return nil
 }
+
+// Take takes in a row of the type key.Baseline that the store has.
+func (e *Engine) Take(row state.Row) error { return e.hand(row, e.restore) }
 
 // scanned is a row of a rule taken apart.
 type scanned struct {
@@ -242,27 +242,32 @@ func (e *Engine) scan(take func(r *ruleState, row *scanned) error) error {
 	if len(e.order) == 0 {
 		return nil
 	}
-	for _, prefix := range [][]byte{{key.SpaceKeyed}, key.Whole(key.Baseline)} {
-		for row, err := range e.store.Range(prefix) {
+	for _, rows := range [...]iter.Seq2[state.Row, error]{e.store.RangeTypes(key.Baseline, key.Baseline), e.store.Range(key.Whole(key.Baseline))} {
+		for row, err := range rows {
 			if err != nil {
 				return fmt.Errorf("read baselines: %w", err)
 			}
-			parts, err := key.Parse(row.Key)
-			if err != nil {
+			if err := e.hand(row, take); err != nil {
 				return err
 			}
-			if parts.Kind != key.Baseline {
-				continue
-			}
-			r, s := e.parse(parts)
-			if r == nil {
-				continue // another rule, or the same before it was changed
-			}
-			s.key, s.value = row.Key, row.Value
-			if err := take(r, s); err != nil {
-				return fmt.Errorf("baseline row %q: %w", row.Key, err)
-			}
 		}
+	}
+	return nil
+}
+
+// hand takes a row apart and gives it to take.
+func (e *Engine) hand(row state.Row, take func(r *ruleState, row *scanned) error) error {
+	parts, err := key.Parse(row.Key)
+	if err != nil {
+		return err
+	}
+	r, s := e.parse(parts)
+	if r == nil {
+		return nil // another rule, or the same before it was changed
+	}
+	s.key, s.value = row.Key, row.Value
+	if err := take(r, s); err != nil {
+		return fmt.Errorf("baseline row %q: %w", row.Key, err)
 	}
 	return nil
 }
@@ -301,7 +306,10 @@ func (e *Engine) parse(parts key.Parts) (*ruleState, *scanned) {
 }
 
 // restore takes a row up that has to be in memory.
-func (e *Engine) restore(r *ruleState, p place, values []string, row *scanned) error {
+func (e *Engine) restore(r *ruleState, row *scanned) error {
+	if r.seen != nil {
+		return e.restoreSeen(r, row)
+	}
 	switch row.sort {
 	case rowState:
 		r.known++
@@ -319,6 +327,10 @@ func (e *Engine) restore(r *ruleState, p place, values []string, row *scanned) e
 	}
 	x := r.keys[string(row.id)]
 	if x == nil {
+		p, values, err := parseID(row.id)
+		if err != nil {
+			return err
+		}
 		x = &keyed{id: string(row.id), account: r.account(p), values: values}
 		r.keys[x.id] = x
 	}
@@ -345,6 +357,17 @@ func (e *Engine) restore(r *ruleState, p place, values []string, row *scanned) e
 	r.follow(x)
 	r.touched(x)
 	return nil
+}
+
+// restoreSeen notes whose a row is, and how old it can be.
+func (e *Engine) restoreSeen(r *ruleState, row *scanned) error {
+	p, _, err := parseID(row.id)
+	if err != nil || row.sort != rowSeen && row.sort != rowParent {
+		return err
+	}
+	d, err := decodeDays(row.value)
+	r.seen.hold(p, d.last)
+	return err
 }
 
 // evict removes the keys that were active least recently when there are too

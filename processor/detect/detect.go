@@ -113,15 +113,46 @@ func Open(set *rule.Set, store *state.Store, opts Options) (*Detector, error) {
 		}
 	}
 	var err error
-	if d.windows, err = window.Open(store, specs, opts.Watermark, window.Options{Lateness: opts.Lateness, Holds: holds}); err != nil {
+	if d.windows, err = window.New(store, specs, opts.Watermark, window.Options{Lateness: opts.Lateness, Holds: holds}); err != nil {
 		return nil, fmt.Errorf("open the windows: %w", err)
 	}
 	if err := d.openBaselines(opts); err != nil {
 		return nil, fmt.Errorf("open the baselines: %w", err)
 	}
+	if err := d.restore(); err != nil {
+		return nil, err
+	}
 	d.window.Field, d.window.Values, d.window.Context = d.field, d.values, d.kept
 	d.learned.Context = d.appendContext
 	return d, nil
+}
+
+// restore gives windows and baselines the rows that the store has of them. They
+// lie side by side.
+func (d *Detector) restore() error {
+	for row, err := range d.store.RangeTypes(key.Aggregate, key.Baseline) {
+		if err != nil {
+			return fmt.Errorf("read windows and baselines: %w", err)
+		}
+		parts, err := key.Parse(row.Key)
+		if err == nil && parts.Kind == key.Aggregate {
+			err = d.windows.Take(row)
+		} else if err == nil {
+			err = d.baselines.Take(row)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for row, err := range d.store.Range(key.Whole(key.Baseline)) {
+		if err != nil {
+			return fmt.Errorf("read baselines: %w", err)
+		}
+		if err := d.baselines.Take(row); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // WantsResources tells whether some rule asks for the state of resources: only

@@ -31,7 +31,7 @@ func (d *Detector) openBaselines(opts Options) error {
 	if d.baselines, err = baseline.NewEngine(d.store, rules); err != nil {
 		return err
 	}
-	return d.baselines.Restore(opts.Watermark)
+	return d.baselines.Begin(opts.Watermark)
 }
 
 // learn gives the event in hand to a baseline or a first-seen store.

@@ -52,26 +52,40 @@ func (ev *Event) context() string {
 
 // Engine is the correlations of one shard. One goroutine owns it.
 type Engine struct {
-	store   *state.Store
-	rules   []*rule // inner correlations before the outer ones that refer to them
-	by      map[string][]member
-	holds   map[string]*holder
-	queue   schedule
-	now     int64 // the watermark in seconds, on its way through what is due
-	cache   int64
-	out     []Firing
-	dirty   []*group
-	changed []*held
-	hits    []member // scratch
-	name    []byte   // scratch
-	values  []string // scratch
-	err     error
+	store *state.Store
+	rules []*rule // inner correlations before the outer ones that refer to them
+	by    map[string][]member
+	holds map[string]*holder
+	// By the beginning of their rows' keys.
+	ruleOf   map[string]*rule
+	holderOf map[string]*holder
+	queue    schedule
+	now      int64 // the watermark in seconds, on its way through what is due
+	cache    int64
+	out      []Firing
+	dirty    []*group
+	changed  []*held
+	hits     []member // scratch
+	name     []byte   // scratch
+	values   []string // scratch
+	err      error
 }
 
 // Open prepares the correlations and finds the state that the store has of
 // them. The watermark is that of the commit which wrote the state.
 func Open(store *state.Store, specs []Spec, watermark time.Time, opts Options) (*Engine, error) {
-	e := &Engine{store: store, by: map[string][]member{}, holds: map[string]*holder{}, now: floorSecond(watermark), cache: opts.CacheBytes}
+	e, err := New(store, specs, watermark, opts)
+	if err != nil {
+		return nil, err
+	}
+	return e, e.restore()
+}
+
+// New is Open without the rows of the type key.Aggregate in the store: Take has
+// to follow for each of them.
+func New(store *state.Store, specs []Spec, watermark time.Time, opts Options) (*Engine, error) {
+	e := &Engine{store: store, by: map[string][]member{}, holds: map[string]*holder{},
+		ruleOf: map[string]*rule{}, holderOf: map[string]*holder{}, now: floorSecond(watermark), cache: opts.CacheBytes}
 	if e.cache == 0 {
 		e.cache = 64 << 20
 	}
@@ -85,10 +99,7 @@ func Open(store *state.Store, specs []Spec, watermark time.Time, opts Options) (
 	if err := errors.Join(append(errs, e.connect(opts))...); err != nil {
 		return nil, err
 	}
-	if err := e.load(); err != nil {
-		return nil, fmt.Errorf("windows: %w", err)
-	}
-	return e, nil
+	return e, e.known()
 }
 
 // floorSecond is the second that holds t; of the zero time one before all.

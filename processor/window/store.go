@@ -242,38 +242,50 @@ func (g *group) rest() {
 	*g = group{rule: g.rule, id: g.id, hash: g.hash, newest: g.newest, due: g.due, size: g.size, parts: g.parts, cold: true}
 }
 
-// load finds the rows of all correlations.
-func (e *Engine) load() error {
-	known := map[string]*rule{}
+// known enters correlations and suppressions by the beginning of their rows'
+// keys, and reads until when findings are incomplete.
+func (e *Engine) known() error {
 	for _, r := range e.rules {
-		known[string(r.prefix)] = r
+		e.ruleOf[string(r.prefix)] = r
 		value, ok, err := e.store.Get(key.Whole(key.Aggregate, r.prefix))
 		if err != nil {
-			return err
+			return fmt.Errorf("windows: %w", err)
 		}
 		if ok {
 			row := reader{buf: value}
 			r.incomplete = row.header()
 		}
 	}
-	holders := map[string]*holder{}
 	for _, h := range e.holds {
-		holders[string(h.prefix)] = h
+		e.holderOf[string(h.prefix)] = h
 	}
-	for row, err := range e.store.Range([]byte{key.SpaceKeyed}) {
+	return nil
+}
+
+// restore takes all rows in.
+func (e *Engine) restore() error {
+	for row, err := range e.store.RangeTypes(key.Aggregate, key.Aggregate) {
 		if err != nil {
-			return err
+			return fmt.Errorf("windows: %w", err)
 		}
-		if err := e.loadRow(row, known, holders); err != nil {
-			return fmt.Errorf("row %q: %w", row.Key, err)
+		if err := e.Take(row); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (e *Engine) loadRow(row state.Row, known map[string]*rule, holders map[string]*holder) error {
+// Take takes in a keyed row of the type key.Aggregate that the store has.
+func (e *Engine) Take(row state.Row) error {
+	if err := e.takeRow(row); err != nil {
+		return fmt.Errorf("windows: row %q: %w", row.Key, err)
+	}
+	return nil
+}
+
+func (e *Engine) takeRow(row state.Row) error {
 	at, err := key.Parse(row.Key)
-	if err != nil || at.Kind != key.Aggregate {
+	if err != nil {
 		return err
 	}
 	_, rest, err := key.TakeString(at.Rest)
@@ -284,7 +296,7 @@ func (e *Engine) loadRow(row state.Row, known map[string]*rule, holders map[stri
 		return cmp.Or(err, errDamaged)
 	}
 	prefix := at.Rest[:len(at.Rest)-len(rest)]
-	r, h := known[string(prefix)], holders[string(prefix)]
+	r, h := e.ruleOf[string(prefix)], e.holderOf[string(prefix)]
 	switch {
 	case rest[0] == rowGroup && r != nil:
 		return e.loadGroup(r, row.Value)
