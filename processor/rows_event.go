@@ -1,6 +1,7 @@
 package processor
 
 import (
+	"slices"
 	"unsafe"
 
 	ct "github.com/cairnstream/cairn/processor/cloudtrail"
@@ -26,6 +27,9 @@ type rowForm struct {
 	scope      export.InScopeOf
 	tls        export.TLSDetails
 	addendum   export.Addendum
+	resources  []export.EventResource
+	listed     []*export.EventResource
+	named      []string // members of resources
 	extra      string
 	actor      [3]string
 	alias      string
@@ -58,7 +62,7 @@ func (f *rowForm) members(e *ct.Event) {
 		AWSRegion: t(ct.AWSRegion), SourceIPAddress: t(ct.SourceIPAddress), UserAgent: t(ct.UserAgent),
 		ErrorCode: t(ct.ErrorCode), ErrorMessage: t(ct.ErrorMessage), RequestParameters: b(ct.RequestParameters),
 		ResponseElements: b(ct.ResponseElements), AdditionalEventData: b(ct.AdditionalEventData), RequestID: t(ct.RequestID),
-		EventID: e.ID, ReadOnly: t(ct.ReadOnly), Resources: resources(e), EventType: t(ct.EventType), APIVersion: t(ct.APIVersion),
+		EventID: e.ID, ReadOnly: t(ct.ReadOnly), Resources: f.list(e), EventType: t(ct.EventType), APIVersion: t(ct.APIVersion),
 		RecipientAccountID: t(ct.RecipientAccountID), ServiceEventDetails: b(ct.ServiceEventDetails), SharedEventID: t(ct.SharedEventID),
 		VPCEndpointID: t(ct.VPCEndpointID), VPCEndpointAccountID: t(ct.VPCEndpointAccountID), EventCategory: t(ct.EventCategory),
 		SessionCredentialFromConsole: t(ct.SessionCredentialFromConsole), EdgeDeviceDetails: b(ct.EdgeDeviceDetails),
@@ -149,25 +153,32 @@ func (f *rowForm) blob(e *ct.Event, blob ct.Blob) *string {
 }
 
 // resources is the record's own list of what it touched.
-func resources(e *ct.Event) []*export.EventResource {
+func (f *rowForm) list(e *ct.Event) []*export.EventResource {
 	list := e.BlobTree(ct.Resources)
 	if list == nil {
 		return nil
 	}
-	out := make([]*export.EventResource, list.Len())
-	for i := range out {
-		if v := list.Index(i); v.Kind() == '{' {
-			out[i] = &export.EventResource{ARN: member(v, "ARN", "arn"), AccountID: member(v, "accountId"), Type: member(v, "type")}
+	n := list.Len()
+	f.resources, f.named = slices.Grow(f.resources[:0], n)[:n], slices.Grow(f.named[:0], 3*n)[:3*n]
+	f.listed = slices.Grow(f.listed[:0], max(1, n)) // an empty list is not nil
+	for i := range n {
+		v, r, to := list.Index(i), &f.resources[i], f.named[3*i:]
+		if v.Kind() != '{' {
+			f.listed = append(f.listed, nil)
+			continue
 		}
+		*r = export.EventResource{ARN: member(v, &to[0], "ARN", "arn"), AccountID: member(v, &to[1], "accountId"), Type: member(v, &to[2], "type")}
+		f.listed = append(f.listed, r)
 	}
-	return out
+	return f.listed
 }
 
-// member is a scalar under the first of the names that has one.
-func member(v *ct.Value, names ...string) *string {
+// member is a scalar under the first of the names that has one, put at to.
+func member(v *ct.Value, to *string, names ...string) *string {
 	for _, n := range names {
 		if s, ok := v.Get(n).Text(); ok {
-			return &s
+			*to = s
+			return to
 		}
 	}
 	return nil

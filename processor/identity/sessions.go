@@ -16,10 +16,13 @@ import (
 // of a shard, and resolves who uses them. An entry holds the root that was
 // known when it was issued, so a chain of roles costs one look-up. What was
 // issued after its use was seen is not known then: the row stays incomplete.
-type Sessions struct{ store *state.Store }
+type Sessions struct {
+	store *state.Store
+	name  []byte // scratch
+}
 
 // NewSessions resolves with what the store has.
-func NewSessions(store *state.Store) *Sessions { return &Sessions{store} }
+func NewSessions(store *state.Store) *Sessions { return &Sessions{store: store} }
 
 // Keys makes state keys of a type for the partition key of the event in hand.
 type Keys func(kind byte, rest ...[]byte) []byte
@@ -53,17 +56,20 @@ func (s *Sessions) Resolve(e *cloudtrail.Event, keys Keys) (Actor, error) {
 
 // find looks for the entry of the credentials that e was called with.
 func (s *Sessions) find(e *cloudtrail.Event, keys Keys) (*entry, error) {
-	for _, name := range []string{byKey + text(e, cloudtrail.IdentityAccessKeyID), byPrincipal + text(e, cloudtrail.IdentityPrincipalID)} {
-		if len(name) == 1 {
+	for _, by := range [...]struct {
+		kind, name string
+	}{{byKey, text(e, cloudtrail.IdentityAccessKeyID)}, {byPrincipal, text(e, cloudtrail.IdentityPrincipalID)}} {
+		if by.name == "" {
 			continue
 		}
-		entries, err := s.read(keys(key.Identity, []byte(name)))
+		s.name = append(append(s.name[:0], by.kind...), by.name...)
+		entries, err := s.read(keys(key.Identity, s.name))
 		if err != nil {
 			return nil, err
 		}
-		for _, x := range slices.Backward(entries) {
-			if !x.issued.After(e.Time) && e.Time.Before(x.expires) {
-				return &x, nil
+		for i := len(entries) - 1; i >= 0; i-- {
+			if x := &entries[i]; !x.issued.After(e.Time) && e.Time.Before(x.expires) {
+				return x, nil
 			}
 		}
 	}

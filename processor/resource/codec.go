@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // formatRecord is the first byte of an encoded record. Another number is refused.
@@ -193,7 +194,7 @@ func hexDigit(c byte) (byte, bool) {
 	return 0, false
 }
 
-func formatUUID(raw []byte) string {
+func formatUUID(to *strings.Builder, raw []byte) {
 	var text [36]byte
 	const digits = "0123456789abcdef"
 	n := 0
@@ -205,7 +206,7 @@ func formatUUID(raw []byte) string {
 		text[n], text[n+1] = digits[b>>4], digits[b&15]
 		n += 2
 	}
-	return string(text[:])
+	to.Write(text[:])
 }
 
 // DecodeRecord reads what AppendBinary wrote. The record does not alias data. The error wraps ErrFormat.
@@ -233,6 +234,7 @@ func DecodeRecord(data []byte) (*Record, error) {
 type decoder struct {
 	rest     []byte
 	all      string // what rest was in the beginning: all texts are parts of it
+	uuids    strings.Builder
 	versions []Version
 	bad      bool
 }
@@ -293,6 +295,8 @@ func list[T any](d *decoder, item func() T) []T {
 }
 
 func (d *decoder) table() {
+	n, _ := binary.Uvarint(d.rest)
+	d.uuids.Grow(36 * int(min(n, uint64(len(d.rest))/16))) // so all event ids are parts of one text
 	var last int64
 	d.versions = list(d, func() Version {
 		delta, size := binary.Varint(d.rest)
@@ -315,7 +319,9 @@ func (d *decoder) eventID() string {
 	if raw == nil {
 		return ""
 	}
-	return formatUUID(raw)
+	at := d.uuids.Len()
+	formatUUID(&d.uuids, raw)
+	return d.uuids.String()[at:]
 }
 
 func (d *decoder) version() Version {
