@@ -77,9 +77,13 @@ func (s *Shard) detect(e *cloudtrail.Event, p *place, changed []changed) ([]stri
 
 // decide makes the findings that the watermark decides.
 func (s *Shard) decide() error {
+	swept := s.detector.Swept()
 	found, err := s.detector.Advance(s.watermark)
 	if err != nil {
 		return err
+	}
+	if n := s.detector.Swept() - swept; n > 0 {
+		s.cfg.logger().Info("the state of rules that are not loaded any more was removed", "rows", n)
 	}
 	for i := range found {
 		f := &found[i]

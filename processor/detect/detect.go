@@ -14,6 +14,7 @@ package detect
 
 import (
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/cairnstream/cairn/processor/baseline"
@@ -67,6 +68,7 @@ type Detector struct {
 	matcher *rule.Matcher
 	store   *state.Store
 	windows *window.Engine
+	retired *retired
 	// What learns, and what it is given.
 	baselines *baseline.Engine
 	past      Past
@@ -119,7 +121,12 @@ func Open(set *rule.Set, store *state.Store, opts Options) (*Detector, error) {
 	if err := d.openBaselines(opts); err != nil {
 		return nil, fmt.Errorf("open the baselines: %w", err)
 	}
+	d.retired = newRetired(store, opts.Watermark)
+	d.retired.keep(set, specs, holds)
 	if err := d.restore(); err != nil {
+		return nil, err
+	}
+	if err := store.Err(); err != nil {
 		return nil, err
 	}
 	d.window.Field, d.window.Values, d.window.Context = d.field, d.values, d.kept
@@ -127,30 +134,46 @@ func Open(set *rule.Set, store *state.Store, opts Options) (*Detector, error) {
 	return d, nil
 }
 
-// restore gives windows and baselines the rows that the store has of them. They
-// lie side by side.
+// restore gives windows and baselines the rows that the store has of them, but
+// for those of rules that are gone. They lie side by side.
 func (d *Detector) restore() error {
+	if err := d.retired.open(); err != nil {
+		return err
+	}
 	for row, err := range d.store.RangeTypes(key.Aggregate, key.Baseline) {
 		if err != nil {
 			return fmt.Errorf("read windows and baselines: %w", err)
 		}
-		parts, err := key.Parse(row.Key)
-		if err == nil && parts.Kind == key.Aggregate {
-			err = d.windows.Take(row)
-		} else if err == nil {
-			err = d.baselines.Take(row)
-		}
-		if err != nil {
+		if err := d.takeRow(row); err != nil {
 			return err
 		}
 	}
-	for row, err := range d.store.Range(key.Whole(key.Baseline)) {
-		if err != nil {
-			return fmt.Errorf("read baselines: %w", err)
+	for _, rows := range [...]iter.Seq2[state.Row, error]{d.store.Range(key.Whole(key.Aggregate)), d.store.Range(key.Whole(key.Baseline))} {
+		for row, err := range rows {
+			if err != nil {
+				return fmt.Errorf("read windows and baselines: %w", err)
+			}
+			if err := d.takeRow(row); err != nil {
+				return err
+			}
 		}
-		if err := d.baselines.Take(row); err != nil {
-			return err
-		}
+	}
+	return nil
+}
+
+func (d *Detector) takeRow(row state.Row) error {
+	gone, err := d.retired.gone(row.Key)
+	if err != nil || gone {
+		return err
+	}
+	parts, err := key.Parse(row.Key)
+	switch {
+	case err != nil:
+		return err
+	case parts.Kind == key.Baseline:
+		return d.baselines.Take(row)
+	case parts.Space == key.SpaceKeyed: // of the shard as a whole windows read their rows themselves
+		return d.windows.Take(row)
 	}
 	return nil
 }
@@ -328,8 +351,12 @@ func (d *Detector) Advance(watermark time.Time) ([]Finding, error) {
 	for i := range found {
 		d.unusual(&found[i])
 	}
-	return d.out, nil
+	return d.out, d.retired.advance(watermark)
 }
+
+// Swept counts the rows of rules that are gone which were removed since the
+// store was opened.
+func (d *Detector) Swept() int64 { return d.retired.swept }
 
 // Flush writes what changed since the last flush to the store.
 func (d *Detector) Flush() error {

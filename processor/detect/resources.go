@@ -197,7 +197,7 @@ func (d *Detector) resolve(t *Touched, holding []*rule.Rule, at rule.When) error
 		r := d.rules[o.Rule]
 		switch {
 		case r == nil || r.Kind != rule.KindResource:
-			// the rule is gone; nobody will say that it was resolved
+			left = append(left, o) // the rule is gone, and may come back within a day
 		case !gone(t) && d.holds(r, t, holding, at):
 			left = append(left, o)
 		default:

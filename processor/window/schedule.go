@@ -8,8 +8,7 @@ type item struct {
 	rule int    // inner correlations first
 	id   string // of the group or the suppression
 	g    *group // or
-	h    *held  // or
-	row  []byte // a row of a rule that is not known any more
+	h    *held
 }
 
 // schedule is a heap of items: the order in which they come out depends on
@@ -67,8 +66,6 @@ func (e *Engine) plan(g *group, at int64) {
 // wake does what is due.
 func (e *Engine) wake(it item) {
 	switch {
-	case it.row != nil:
-		e.store.Delete(it.row)
 	case it.h != nil:
 		e.expire(it.h, it.due)
 	case !it.g.gone && it.g.due == it.due+it.g.rule.offset: // else it was moved, or is gone

@@ -1,7 +1,6 @@
 package window
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"errors"
@@ -28,10 +27,6 @@ const (
 
 // partSize is how much of a group a row holds, in bytes.
 const partSize = 256 << 10
-
-// keepUnknown is for how many seconds the rows of a rule that is not known
-// stay, for a roll-back or a fleet of two versions.
-const keepUnknown = 24 * 60 * 60
 
 func rowPrefix(rule, version string) []byte {
 	return key.AppendString(key.AppendString(nil, rule), version)
@@ -305,14 +300,7 @@ func (e *Engine) takeRow(row state.Row) error {
 	case rest[0] == rowHeld && h != nil:
 		return e.loadHeld(h, at.Hash, row.Value)
 	}
-	// Of a rule that is gone.
-	head := reader{buf: row.Value}
-	newest := head.header()
-	if rest[0] == rowPart || head.failed {
-		newest = max(e.now, 0)
-	}
-	e.queue.push(item{due: newest + keepUnknown, rule: -1, id: string(row.Key), row: bytes.Clone(row.Key)})
-	return nil
+	return nil // of a rule that is gone; whoever knows all rules removes it
 }
 
 func (e *Engine) loadGroup(r *rule, value []byte) error {

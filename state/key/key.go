@@ -45,6 +45,7 @@ const (
 	Name      byte = 'N' // resource name to id
 	Outbox    byte = 'O' // alert not yet sent
 	PreImage  byte = 'P' // resource as it was for a snapshot
+	Retired   byte = 'R' // since when a rule is gone whose rows are still there, in SpaceWhole only
 )
 
 // Hash is the first 8 bytes of the MD5 of a partition key: the place of the
