@@ -63,7 +63,7 @@ func (g *ground) handOver(t *testing.T) {
 	f.worker()
 	f.worker()
 	f.share(2, 2)
-	wait := f.produce(tr.pieces, time.Duration(n)*10*time.Second)
+	wait := f.produce(tr.pieces, time.Duration(n)*20*time.Second)
 	time.Sleep(3 * time.Second)
 	var took recovery
 	var stops []time.Duration
@@ -75,6 +75,7 @@ func (g *ground) handOver(t *testing.T) {
 		f.worker()
 		f.share(2, 2)
 	}
+	f.hurry.Store(true)
 	wait()
 	f.consumed(tr.events)
 	f.finish()

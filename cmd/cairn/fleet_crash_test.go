@@ -45,7 +45,7 @@ func (g *ground) killUnderLoad(t *testing.T) {
 	f.worker()
 	f.worker()
 	f.share(2, 2)
-	wait := f.produce(tr.pieces, time.Duration(n)*14*time.Second)
+	wait := f.produce(tr.pieces, time.Duration(n)*26*time.Second)
 	time.Sleep(3 * time.Second)
 	var took recovery
 	for range n {
@@ -57,6 +57,7 @@ func (g *ground) killUnderLoad(t *testing.T) {
 		f.worker()
 		f.share(2, 2)
 	}
+	f.hurry.Store(true)
 	wait()
 	f.consumed(tr.events)
 	f.finish()

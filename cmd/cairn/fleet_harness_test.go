@@ -53,6 +53,7 @@ type crew struct {
 	workers []*member
 	watch   *watch
 	sent    atomic.Int64 // records on the stream
+	hurry   atomic.Bool  // what is still to be put goes there at once
 	note    []string     // figures for the table
 }
 

@@ -17,6 +17,8 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
+	"github.com/cairnstream/cairn/deploy/local"
+	"github.com/cairnstream/cairn/deploy/queries"
 	"github.com/cairnstream/cairn/export"
 	"github.com/cairnstream/cairn/state/manifest"
 )
@@ -48,12 +50,13 @@ func (g *ground) snapshots(t *testing.T) {
 	wait()
 	f.consumed(tr.events)
 	clock.over.Store(true)
-	last := time.Now().Add(-halfADay.lateness - time.Minute).Truncate(halfADay.snapshots)
+	last := time.Now().UTC().Add(-halfADay.lateness - time.Minute).Truncate(halfADay.snapshots)
 	f.until("the last snapshot is taken", time.Minute, func() bool { return f.snapped(last) })
 	f.finish()
 	f.compareSnapshots(tr)
 	f.check(tr, 0)
 	f.sameLake(tr)
+	f.completeUpTo(last)
 }
 
 // snapped tells whether all shards have taken their snapshots up to a time.
@@ -115,6 +118,28 @@ func snapshotsOf(t *testing.T, lake string) map[string][]export.ResourceRow {
 		}
 	}
 	return out
+}
+
+// completeUpTo asks the lake, with the query for it, whether an hour is complete
+// that the watermarks have passed and one that they have not.
+func (f *crew) completeUpTo(at time.Time) {
+	f.t.Helper()
+	all, err := queries.All()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	i := slices.IndexFunc(all, func(q queries.Query) bool { return q.Name == "is-it-complete" })
+	for upTo, covered := range map[time.Time]float64{at: 1, at.Add(time.Hour): 0} {
+		sql := aTime.ReplaceAllLiteralString(all[i].SQL, upTo.Format("TIMESTAMP '2006-01-02 15:04:05'"))
+		sql = fromDay.ReplaceAllLiteralString(sql, at.Format("dt >= '2006-01-02'"))
+		r, err := local.Query(f.t.Context(), f.lake, sql)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		if row := r.Rows[0]; row[0] != covered || row[1] != "0" || row[4] != "0" {
+			f.t.Errorf("the hour up to %s: %v, want %v covered, nothing late and no gap", upTo, row, covered)
+		}
+	}
 }
 
 // arrivals is what stands between workers and a stream and tells them when a

@@ -1,167 +1,25 @@
 package main
 
 import (
-	"bytes"
-	"crypto/md5"
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"io"
-	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/klauspost/compress/gzip"
-
 	"github.com/cairnstream/cairn/bench/gen"
 	"github.com/cairnstream/cairn/deploy/local"
 )
 
-// canned is a Kinesis that has its answers ready, so that a worker can be
-// measured and not an emulator. It serves one stream that nobody writes to.
-type canned struct {
-	pages  [][]cannedPage // by shard
-	events int
-}
-
-// cannedPage is an answer to GetRecords up to the next iterator. The sequence
-// numbers of page p of a shard begin behind p million.
-type cannedPage struct{ records []byte }
-
-const perPage = 1_000_000
-
-// newCanned puts traffic into so many shards by the account, in records of so
-// many events; more than one event is gzipped, as log subscriptions are.
-func newCanned(t *testing.T, shards, events, perRecord int) *canned {
-	t.Helper()
-	o := gen.Options{Seed: 60, Accounts: 4 * shards, Start: time.Now().UTC().Add(-26 * time.Hour), Duration: 24 * time.Hour}
-	g, err := gen.Fit(o, events)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &canned{pages: make([][]cannedPage, shards)}
-	open, rows := map[string]*bytes.Buffer{}, map[string]int{}
-	type waiting struct {
-		records bytes.Buffer
-		n       int
-	}
-	page := make([]waiting, shards)
-	flushPage := func(s int) {
-		if page[s].n > 0 {
-			c.pages[s] = append(c.pages[s], cannedPage{bytes.Clone(page[s].records.Bytes())})
-			page[s] = waiting{}
-		}
-	}
-	flush := func(account string, at time.Time) {
-		s := shardOf(account, shards)
-		data := open[account].Bytes()
-		if perRecord > 1 {
-			var b bytes.Buffer
-			z := gzip.NewWriter(&b)
-			_, _ = z.Write(data)
-			_ = z.Close()
-			data = b.Bytes()
-		}
-		w := &page[s]
-		if w.n > 0 {
-			w.records.WriteByte(',')
-		}
-		w.n++
-		fmt.Fprintf(&w.records, `{"ApproximateArrivalTimestamp":%d,"PartitionKey":"%s","SequenceNumber":"%d","Data":"%s"}`,
-			at.Unix(), account, perPage*(len(c.pages[s])+1)+w.n, base64.StdEncoding.EncodeToString(data))
-		if w.n == 2000 || w.records.Len() > 2<<20 {
-			flushPage(s)
-		}
-		open[account].Reset()
-		rows[account] = 0
-	}
-	var last time.Time
-	for r := range g.Events() {
-		if open[r.Account] == nil {
-			open[r.Account] = &bytes.Buffer{}
-		}
-		open[r.Account].Write(r.JSON)
-		open[r.Account].WriteByte('\n')
-		c.events, last = c.events+1, r.Delivered
-		if rows[r.Account]++; rows[r.Account] == perRecord {
-			flush(r.Account, r.Delivered)
-		}
-	}
-	for account := range open {
-		if rows[account] > 0 {
-			flush(account, last)
-		}
-	}
-	for s := range shards {
-		flushPage(s)
-	}
-	return c
-}
-
-var allHashes = new(big.Int).Lsh(big.NewInt(1), 128)
-
-func shardOf(key string, shards int) int {
-	sum := md5.Sum([]byte(key))
-	n := new(big.Int).SetBytes(sum[:])
-	return int(n.Mul(n, big.NewInt(int64(shards))).Rsh(n, 128).Int64())
-}
-
-func (c *canned) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-	var in struct {
-		ShardId, ShardIterator, ShardIteratorType, StartingSequenceNumber string //nolint:revive // the service's names
-	}
-	body, _ := io.ReadAll(r.Body)
-	_ = json.Unmarshal(body, &in)
-	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-	switch operation {
-	case "DescribeStreamSummary":
-		fmt.Fprintf(w, `{"StreamDescriptionSummary":{"StreamName":"canned","StreamARN":"arn:aws:kinesis:eu-central-1:111122223333:stream/canned","StreamStatus":"ACTIVE","RetentionPeriodHours":48,"StreamCreationTimestamp":1700000000,"EnhancedMonitoring":[],"OpenShardCount":%d}}`, len(c.pages))
-	case "ListShards":
-		fmt.Fprintf(w, `{"Shards":[%s]}`, c.list())
-	case "GetShardIterator":
-		page := 0
-		if n, err := strconv.Atoi(in.StartingSequenceNumber); err == nil {
-			page = n/perPage - 1 // read again from the start of the page; the shard knows what it has
-		}
-		fmt.Fprintf(w, `{"ShardIterator":"%s/%d"}`, in.ShardId, page)
-	case "GetRecords":
-		id, number, _ := strings.Cut(in.ShardIterator, "/")
-		shard, _ := strconv.Atoi(strings.TrimPrefix(id, "shardId-"))
-		page, _ := strconv.Atoi(number)
-		if pages := c.pages[shard]; page < len(pages) {
-			fmt.Fprintf(w, `{"MillisBehindLatest":1000,"NextShardIterator":"%s/%d","Records":[`, id, page+1)
-			_, _ = w.Write(pages[page].records)
-			_, _ = io.WriteString(w, "]}")
-			return
-		}
-		fmt.Fprintf(w, `{"MillisBehindLatest":0,"NextShardIterator":"%s/%d","Records":[]}`, id, page)
-	default:
-		http.Error(w, `{"__type":"UnknownOperationException"}`, http.StatusBadRequest)
-	}
-}
-
-func (c *canned) list() string {
-	var out []string
-	n := int64(len(c.pages))
-	for i := range n {
-		at := func(i int64) *big.Int {
-			x := new(big.Int).Mul(allHashes, big.NewInt(i))
-			return x.Add(x, big.NewInt(n-1)).Div(x, big.NewInt(n)) // rounded up, as shardOf rounds down
-		}
-		out = append(out, fmt.Sprintf(`{"ShardId":"shardId-%012d","HashKeyRange":{"StartingHashKey":"%s","EndingHashKey":"%s"},"SequenceNumberRange":{"StartingSequenceNumber":"1"}}`,
-			i, at(i), new(big.Int).Sub(at(i+1), big.NewInt(1))))
-	}
-	return strings.Join(out, ",")
-}
-
 // TestFleetThroughput measures one worker: how many events it takes in while
-// there are always more, and its memory. Set CAIRN_MEASURE to run it.
+// there are always more, and its memory. Set CAIRN_MEASURE to run it, CAIRN_CORPUS
+// to a folder of CloudTrail files to measure with them too, and CAIRN_PROFILE to a
+// folder for profiles of the worker's CPU time.
 func TestFleetThroughput(t *testing.T) {
 	if os.Getenv("CAIRN_MEASURE") == "" {
 		t.Skip("set CAIRN_MEASURE to measure")
@@ -171,9 +29,14 @@ func TestFleetThroughput(t *testing.T) {
 	t.Run("answers that are ready, one event a record", func(t *testing.T) {
 		g.throughput(t, newCanned(t, 12, 150_000, 1))
 	})
-	t.Run("answers that are ready, gzip of 100 events", func(t *testing.T) {
-		g.throughput(t, newCanned(t, 4, 300_000, 100))
-	})
+	zipped := newCanned(t, 4, 600_000, 100)
+	t.Run("answers that are ready, gzip of 100 events", func(t *testing.T) { g.throughput(t, zipped) })
+	t.Run("the same without rules", func(t *testing.T) { g.throughput(t, zipped, "--no-default-rules") })
+	if dir := os.Getenv("CAIRN_CORPUS"); dir != "" {
+		files := cannedFiles(t, dir, 4, 100)
+		t.Run("files, gzip of 100 events", func(t *testing.T) { g.throughput(t, files) })
+		t.Run("files without rules", func(t *testing.T) { g.throughput(t, files, "--no-default-rules") })
+	}
 	t.Run("kinesalite", g.kinesaliteThroughput)
 	t.Run("memory of idle shards", g.shardMemory)
 }
@@ -190,10 +53,34 @@ func (g *ground) cannedFleet(t *testing.T, c *canned) *crew {
 	return f
 }
 
-func (g *ground) throughput(t *testing.T, c *canned) {
+func (g *ground) throughput(t *testing.T, c *canned, flags ...string) {
 	f := g.cannedFleet(t, c)
-	m := f.worker()
+	m := f.worker(append(flags, "--pprof")...)
+	if dir := os.Getenv("CAIRN_PROFILE"); dir != "" {
+		go m.profile(filepath.Join(dir, strings.ReplaceAll(filepath.Base(t.Name()), ",", "")+".pprof"))
+	}
 	f.measure(m, c.events)
+}
+
+// profile saves what the worker does with its CPU time in the seconds in which
+// it takes its leases and the first that follow.
+func (m *member) profile(path string) {
+	for !m.ended() && m.find(healthAddress) == "" {
+		time.Sleep(50 * time.Millisecond)
+	}
+	response, err := http.Get("http://" + m.find(healthAddress) + "/debug/pprof/profile?seconds=6")
+	if err != nil {
+		m.f.t.Error(err)
+		return
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err == nil {
+		err = os.WriteFile(path, text, 0o644)
+	}
+	if err != nil {
+		m.f.t.Error(err)
+	}
 }
 
 // measure waits until a worker has committed all, and prints the rate between a
@@ -218,9 +105,9 @@ func (f *crew) measure(m *member, events int) {
 			first = s
 		}
 	}
-	user, rss := m.usage()
-	f.t.Logf("%d events: %.0f events/s committed (over %.1f s), %.1f s of CPU, peak memory %d MiB; %d shards", events,
-		float64(last.in-first.in)/last.at.Sub(first.at).Seconds(), last.at.Sub(first.at).Seconds(), user, rss>>20, len(f.manifests()))
+	cpu, rss := m.usage()
+	f.t.Logf("%d events: %.0f events/s committed (over %.1f s); %.1f s of CPU, %.0f events a CPU second; peak memory %d MiB; %d shards", events,
+		float64(last.in-first.in)/last.at.Sub(first.at).Seconds(), last.at.Sub(first.at).Seconds(), cpu, float64(events)/cpu, rss>>20, len(f.manifests()))
 	m.stop()
 }
 

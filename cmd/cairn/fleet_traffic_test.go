@@ -170,7 +170,7 @@ func (f *crew) put(ctx context.Context, records []streamRecord, rate float64) {
 	began := time.Now()
 	for i := 0; i < len(records); {
 		n := len(records)
-		if rate > 0 {
+		if rate > 0 && !f.hurry.Load() {
 			n = min(n, 1+int(time.Since(began).Seconds()*rate))
 		}
 		if n <= i {
