@@ -74,8 +74,7 @@ func takeOver(ctx context.Context, cfg Config) (*Shard, error) {
 		err := fmt.Errorf("the lake in %s is empty, but the state in %s has written to it: delete the state too to begin anew, or name the right --lake", cfg.Lake.URL(), cfg.State.URL())
 		return nil, errors.Join(err, unclaim(ctx, cfg))
 	}
-	// The time is for people who read the manifest; nothing is decided by it.
-	if err := handle.TakeOver(ctx, cfg.Writer, time.Now()); err != nil {
+	if handle, err = raiseEpoch(ctx, &cfg, handle); err != nil {
 		return nil, err
 	}
 	m := handle.Current()
@@ -90,6 +89,28 @@ func takeOver(ctx context.Context, cfg Config) (*Shard, error) {
 	}
 	s.rows = export.NewBuffer(export.BufferOptions{SpoolDir: spool})
 	return s, s.persist(ctx, "publish", func() error { return s.publish(ctx, m.Pending) })
+}
+
+// raiseEpoch takes the manifest from its owner before. One that is still at
+// work may commit between our look and our write; then we look again. Whoever
+// raised the epoch meanwhile was faster.
+func raiseEpoch(ctx context.Context, cfg *Config, handle *manifest.Handle) (*manifest.Handle, error) {
+	for {
+		before := handle.Current()
+		// The time is for people who read the manifest; nothing is decided by it.
+		err := handle.TakeOver(ctx, cfg.Writer, time.Now())
+		if !errors.Is(err, manifest.ErrFenced) {
+			return handle, err
+		}
+		again, openErr := openManifest(ctx, cfg)
+		if openErr != nil {
+			return nil, errors.Join(err, openErr)
+		}
+		if found := again.Current(); found.Epoch != before.Epoch || found.Writer != before.Writer {
+			return nil, err
+		}
+		handle = again
+	}
 }
 
 func openManifest(ctx context.Context, cfg *Config) (*manifest.Handle, error) {

@@ -182,6 +182,48 @@ func TestTwoOwners(t *testing.T) {
 	f.traffic(g, 1)
 }
 
+// interrupted lets something happen before the first conditional write.
+type interrupted struct {
+	blob.Store
+	first func()
+}
+
+func (i *interrupted) PutIf(ctx context.Context, key string, data []byte, etag string) (string, error) {
+	if meddle := i.first; meddle != nil {
+		i.first = nil
+		meddle()
+	}
+	return i.Store.PutIf(ctx, key, data, etag)
+}
+
+// TestACommitDoesNotKeepTheNextOwnerOut: the old owner commits between the look
+// and the write of the new one, who looks again and has what it committed.
+func TestACommitDoesNotKeepTheNextOwnerOut(t *testing.T) {
+	f := newFleet(t, 1)
+	f.traffic(processortest.NewGenerator(3, 4), 1)
+	sh := f.stream.Shards()[0]
+	old, committed := f.open[sh.ID], int64(0)
+	cfg := f.config(sh)
+	cfg.Local = t.TempDir()
+	cfg.State = &interrupted{Store: f.state, first: func() {
+		if err := old.Release(f.ctx, f.now.Add(time.Minute), false); err != nil {
+			t.Error(err)
+		}
+		committed = f.manifest(sh.ID).Ckpt
+	}}
+	before := f.manifest(sh.ID).Ckpt
+	s, err := processor.Open(f.ctx, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := s.Manifest(); committed <= before || m.Ckpt != committed || m.Epoch != 2 {
+		t.Errorf("it took over checkpoint %d in epoch %d; %d was there when it looked, %d when it wrote", m.Ckpt, m.Epoch, before, committed)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestAChildWaitsForItsParents, of which one has no manifest and one is not
 // closed.
 func TestAChildWaitsForItsParents(t *testing.T) {
