@@ -39,8 +39,8 @@ func TestStoryIsFound(t *testing.T) {
 	want := map[string]string{
 		"CreateAccessKey": "access_key_for_another_user", "AttachUserPolicy": "admin_policy_attached", "CreateLoginProfile": "login_profile_set",
 		"ConsoleLogin": "console_login_without_mfa", "StopLogging": "trail_stopped_or_weakened", "DeleteDetector": "monitoring_disabled",
-		"DeleteFlowLogs": "monitoring_disabled", "AuthorizeSecurityGroupIngress": "security_group_opened_to_world",
-		"RunInstances": "accelerated_instance_requested", "ModifySnapshotAttribute": "image_or_snapshot_shared",
+		"DeleteFlowLogs": "monitoring_disabled",
+		"RunInstances":   "accelerated_instance_requested", "ModifySnapshotAttribute": "image_or_snapshot_shared",
 		"ModifyImageAttribute": "image_or_snapshot_made_public", "ModifyDBSnapshotAttribute": "image_or_snapshot_shared",
 		"DeleteBucketPublicAccessBlock": "public_access_block_removed", "PutBucketPolicy": "bucket_made_public",
 		"UpdateAssumeRolePolicy": "role_trust_opened", "UpdateFunctionCode20150331v2": "lambda_changed_or_opened",

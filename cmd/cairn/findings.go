@@ -30,6 +30,7 @@ type findingsListCmd struct {
 	Status     string `help:"Only this state: open or resolved." placeholder:"STATE"`
 	Suppressed *bool  `help:"Only findings that another one holds back; --no-suppressed: without them." negatable:""`
 	Staged     *bool  `help:"Only findings of rules on trial; --no-staged: without them." negatable:""`
+	By         string `help:"Count instead of listing: by rule, account or actor, the loudest first." placeholder:"WHAT"`
 	Limit      int    `help:"At most so many findings of text, the newest; 0: all." default:"50"`
 }
 
@@ -51,10 +52,27 @@ func (c *findingsListCmd) Run(e *env) error {
 		return err
 	}
 	lives := slices.DeleteFunc(all, func(l life) bool { return !wanted(&l) })
-	if c.json() {
+	switch {
+	case c.By != "":
+		return c.count(e, lake, lives)
+	case c.json():
 		return printJSON(e.out, map[string]any{"findings": allColumns(rowsOfLives(lives))})
 	}
 	c.print(e, lives)
+	return nil
+}
+
+// count tells how many findings there are instead of which.
+func (c *findingsListCmd) count(e *env, lake blob.Store, lives []life) error {
+	days, err := daysOfEvents(e.ctx, lake)
+	if err != nil {
+		return err
+	}
+	groups := groupFindings(lives, c.By, days)
+	if c.json() {
+		return printJSON(e.out, map[string]any{"days": days, "groups": groups})
+	}
+	printGroups(e, c.By, groups, days)
 	return nil
 }
 
@@ -76,6 +94,8 @@ func (c *findingsListCmd) filter() (func(*life) bool, error) {
 		return nil, oneOf("--severity", c.Severity, levels...)
 	case c.Kind != "" && !slices.Contains(findingKinds, c.Kind):
 		return nil, oneOf("--kind", c.Kind, findingKinds...)
+	case c.By != "" && !slices.Contains(groupings, c.By):
+		return nil, oneOf("--by", c.By, groupings...)
 	case c.Status != "" && c.Status != "open" && c.Status != "resolved":
 		return nil, oneOf("--status", c.Status, "open", "resolved")
 	}

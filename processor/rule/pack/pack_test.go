@@ -2,19 +2,26 @@ package pack
 
 import (
 	"io/fs"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/goccy/go-yaml"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cairnstream/cairn/processor/rule"
 )
 
 // document is what this test wants of a rule's file.
 type document struct {
 	ID, Name, Title, Description, Author, Level string
 	Tags, FalsePositives                        []string
-	Cairn                                       struct{ Baseline map[string]any }
+	Cairn                                       struct {
+		Baseline map[string]any
+		Runbook  string
+	}
 }
 
 func files(t *testing.T) (rules []string) {
@@ -62,6 +69,10 @@ func TestRulesExplainThemselves(t *testing.T) {
 		if !slices.Contains([]string{"low", "medium", "high", "critical"}, r.Level) && r.Cairn.Baseline == nil { // whose level follows from the score
 			t.Errorf("%s: level %q", path, r.Level)
 		}
+		// Security Hub cuts a recommendation at 512 characters.
+		if n := len(r.Cairn.Runbook); n < 80 || n > 510 {
+			t.Errorf("%s: a runbook of %d characters: who is woken must know what to do first", path, n)
+		}
 		checkTags(t, path, r.Tags)
 	}
 	if len(ids) < 35 {
@@ -100,5 +111,40 @@ func TestEachRuleHasATestThatFiresAndOneThatDoesNot(t *testing.T) {
 		if !fires || !silent {
 			t.Errorf("%s: fires %t, silent %t; want both", path, fires, silent)
 		}
+	}
+}
+
+// TestReadmeListsTheRules: the table names each rule once, by tactic, with its kind and level as they are.
+func TestReadmeListsTheRules(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	letters := map[rule.Kind]string{rule.KindMatch: "m", rule.KindCorrelation: "c", rule.KindFirstSeen: "f", rule.KindBaseline: "b", rule.KindResource: "r"}
+	var want []string
+	for _, r := range load(t).Rules() {
+		if r.Silent {
+			continue
+		}
+		letter, level := letters[r.Kind], r.Level.String()
+		if r.Asset != nil {
+			letter = "r"
+		}
+		if r.Correlation != nil && strings.Contains(r.Correlation.Condition.When.String(), "not ") {
+			letter = "a"
+		}
+		if r.LevelOfScore {
+			level = "by score"
+		}
+		want = append(want, strings.TrimSuffix(r.Origin.File, ".yml")+" | "+letter+" | "+level)
+	}
+	var got []string
+	for _, line := range regexp.MustCompile(`(?m)^\| (\w+/\w+ \| \w \| [\w ]+) \| .+ \|$`).FindAllStringSubmatch(string(readme), -1) {
+		got = append(got, line[1])
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }

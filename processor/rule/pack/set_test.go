@@ -117,7 +117,7 @@ func TestHistoryIsQuiet(t *testing.T) {
 			alerts[f.Rule.Name]++
 		}
 	})
-	want := map[string]int{"console_login_without_mfa": 33, "root_used": 1, "root_without_mfa": 1, "security_group_opened_to_world": 13}
+	want := map[string]int{"console_login_without_mfa": 33, "root_without_mfa": 1}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
