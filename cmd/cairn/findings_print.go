@@ -33,6 +33,7 @@ func (d *dossier) print(w io.Writer, colour bool) {
 	p.list("resources", r.ResourceKeys)
 	d.printLife(p)
 	d.printHeldBack(p)
+	d.printDelivery(p)
 	d.printRule(p)
 	d.printEvents(w)
 }

@@ -36,6 +36,7 @@ type dossier struct {
 	missing   []string           // ids of events that it does not have
 	standsFor []life             // findings that this one held back
 	chart     *chart.Series      // nil: its kind has no windows
+	delivery  delivery
 }
 
 // Run shows one finding.
@@ -43,12 +44,19 @@ func (c *findingsShowCmd) Run(e *env) error {
 	if c.Windows < 1 || c.Windows > 10_000 {
 		return usageError{errors.New("--windows must be between 1 and 10000")}
 	}
-	at, lake, err := c.findingsLake(e.ctx)
+	at, store, err := c.reader(e.ctx)
+	if err != nil {
+		return err
+	}
+	lake, err := at.openLake(e.ctx)
 	if err != nil {
 		return err
 	}
 	d, err := c.gather(e, lake)
 	if err != nil {
+		return err
+	}
+	if err := d.readDelivery(e.ctx, store, at.app()); err != nil {
 		return err
 	}
 	if err := c.writeSVG(d); err != nil {

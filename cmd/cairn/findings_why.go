@@ -199,6 +199,7 @@ func (d *dossier) object() map[string]any {
 	out := map[string]any{
 		"finding_id": d.now().FindingID, "severity": d.severity(), "note": d.note(), "steps": allColumns(d.steps),
 		"events": events, "missing_event_ids": append([]string{}, d.missing...), "stands_for": len(d.standsFor),
+		"delivery": delivery{append([]waitingAlert{}, d.delivery.Waiting...), d.delivery.Replay},
 	}
 	if r := d.rule; r != nil {
 		out["rule"] = shownRule{r.Title, r.Version, !d.same(), r.Description, r.Runbook, r.References, r.FalsePositives, r.Author, r.License, r.Origin.String()}

@@ -114,6 +114,27 @@ func (r *reader) read(data []byte) (list []*Sink) {
 	return list
 }
 
+// keysOf are the parts of an address that may be keys by themselves: a receiver
+// that refuses a message may repeat them.
+func keysOf(address string) (keys []string) {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return nil
+	}
+	for _, part := range strings.Split(u.Path, "/") {
+		if len(part) > 8 { // shorter ones are words such as services
+			keys = append(keys, part, url.PathEscape(part))
+		}
+	}
+	for _, values := range u.Query() {
+		keys = append(keys, values...)
+	}
+	if password, set := u.User.Password(); set {
+		keys = append(keys, password)
+	}
+	return keys
+}
+
 // common are the keys that all kinds have.
 var common = []string{"name", "min_severity", "send", "match", "rate", "text"}
 
@@ -259,7 +280,7 @@ func (r *reader) setting(s *Sink, o known, v *node) {
 		return
 	}
 	if o.secret {
-		s.conceal(append(r.looked, value)...)
+		s.conceal(append(append(r.looked, value), keysOf(value)...)...)
 	}
 	if o.check != nil {
 		if wrong := o.check(value); wrong != "" {

@@ -157,6 +157,15 @@ func TestSecretsStayHidden(t *testing.T) {
 	}
 }
 
+// TestPartsOfAnAddressStayHidden: what answers repeat of an address is its path, or a key in it, not the whole.
+func TestPartsOfAnAddressStayHidden(t *testing.T) {
+	sinks := load(t, "- {name: a, webhook: 'https://u:pass-k3y@example.com/services/T0000000/B-K3Y-0123/x?token=k3y-value'}", nil)
+	said := sinks.Find("a").hide("POST /services/T0000000/B-K3Y-0123/x?token=k3y-value by u pass-k3y was refused")
+	if want := "POST /services/T0000000/(secret)/x?token=(secret) by u (secret) was refused"; said != want {
+		t.Errorf("%s\nwant %s", said, want)
+	}
+}
+
 func TestLaterFoldersReplace(t *testing.T) {
 	sinks, err := Load(surroundings(nil), folder("- {name: a, file: one}\n- {name: b, file: two}"), fstest.MapFS{}, folder("- {name: a, file: three}"))
 	if err != nil {
