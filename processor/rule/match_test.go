@@ -37,6 +37,7 @@ var (
 		"eventSource: s", "eventSource: [S, t]", "eventSource|startswith: s", "errorCode: null", "errorCode|exists: true", "readOnly: false",
 		"userAgent|contains: 'x?z'", "requestParameters.p: 22", "requestParameters.p|gt: 20", "requestParameters|contains: yes",
 		"requestParameters.p|fieldref: errorCode", "userAgent|re: '^x'", "userIdentity.arn: null",
+		"userIdentity.arn: a", "userIdentity.arn: [b, A]", "userIdentity.type: Root", "userAgent: q", "userAgent|cased: q", "errorCode: [22, '']",
 	}
 	drawnMembers = map[string][]string{
 		"eventName":         {`"A"`, `"a"`, `"b"`, `"C"`, `null`, `7`, `["A","q"]`, `{"A":1}`},
@@ -45,9 +46,10 @@ var (
 		"readOnly":          {`true`, `false`, `"False"`},
 		"userAgent":         {`"xyz"`, `"XÖZ"`, `"q"`},
 		"requestParameters": {`{"p":22}`, `{"p":[21,"22.0"]}`, `{"q":"{\"a\":\"yes\"}"}`, `null`, `"text"`, `[{"p":30}]`},
-		"userIdentity":      {`{"arn":"a"}`, `{"arn":null}`, `[{"arn":"a"}]`, `"u"`},
+		"userIdentity":      {`{"arn":"a"}`, `{"arn":null}`, `[{"arn":"a"}]`, `"u"`, `{"arn":["q","b"]}`, `{"arn":{"b":"a"}}`, `{"arn":"A","type":"root"}`},
+		"userIdentity.arn":  {`"b"`, `["a"]`},
 	}
-	drawnOrder = []string{"eventName", "eventSource", "errorCode", "readOnly", "userAgent", "requestParameters", "userIdentity"}
+	drawnOrder = []string{"eventName", "eventSource", "errorCode", "readOnly", "userAgent", "requestParameters", "userIdentity", "userIdentity.arn"}
 )
 
 func drawRule(t *rapid.T, i int) string {

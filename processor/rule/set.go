@@ -19,7 +19,8 @@ type Set struct {
 	atoms  []*atom
 	byName map[string][]int32 // folded eventName to the rules that need it
 	bySrc  map[string][]int32 // folded eventSource to the rules that need it and no name
-	other  []int32            // rules that name neither
+	fields []fieldIndex       // to rules that need neither, but another field
+	other  []int32            // all others
 	state  []int32            // rules over resources
 	actors bool               // some rule asks for the actor
 	hash   string
@@ -68,7 +69,9 @@ func (s *Set) enter(r *Rule, n int32, report *Report) {
 	} else if sources, ok := r.when.required("eventSource"); ok {
 		index(s.bySrc, sources, n)
 	} else {
-		s.other = append(s.other, n)
+		if !s.enterField(r.when, n) {
+			s.other = append(s.other, n)
+		}
 		report.Slow = append(report.Slow, r.Title+" ("+r.Origin.String()+")")
 	}
 }
@@ -155,6 +158,9 @@ func (m *Matcher) Judge(in *Input) []*Rule {
 	m.candidates = append(m.candidates[:0], m.look(m.set.byName, name)...)
 	m.candidates = append(m.candidates, m.look(m.set.bySrc, source)...)
 	m.candidates = append(m.candidates, m.set.other...)
+	for i := range m.set.fields {
+		m.byField(&m.set.fields[i], e)
+	}
 	if e.FieldKind(cloudtrail.EventName) == '[' || e.FieldKind(cloudtrail.EventSource) == '[' {
 		m.everyRule() // an array matches by any member, which the index does not see
 	}
@@ -162,6 +168,7 @@ func (m *Matcher) Judge(in *Input) []*Rule {
 		return nil
 	}
 	slices.Sort(m.candidates)
+	m.candidates = slices.Compact(m.candidates)
 	m.begin(view{Input: in})
 	for _, i := range m.candidates {
 		if r := m.set.rules[i]; m.set.exprs[i].eval(m.ask) && m.asset(r) {
