@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -75,4 +76,11 @@ func (m *Metrics) watch(q *queue) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.queues = append(m.queues, q)
+}
+
+// unwatch takes the queue of a sink out that is there no more.
+func (m *Metrics) unwatch(q *queue) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.queues = slices.DeleteFunc(m.queues, func(o *queue) bool { return o == q })
 }

@@ -44,6 +44,8 @@ type queue struct {
 	log     *slog.Logger
 	count   *Metrics
 	wake    chan struct{}
+	stop    context.CancelFunc // of the goroutine that delivers
+	ended   chan struct{}      // it has
 
 	mu       sync.Mutex
 	items    []*item
@@ -61,6 +63,49 @@ type queue struct {
 
 func newQueue(sink *Sink, c carrier, count *Metrics, log *slog.Logger) *queue {
 	return &queue{sink: sink, carrier: c, log: log.With("sink", sink.Name), count: count, wake: make(chan struct{}, 1), byID: map[string]*item{}, known: map[string]Status{}}
+}
+
+// start begins to deliver.
+func (q *queue) start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	q.stop, q.ended = cancel, make(chan struct{})
+	go func() {
+		defer close(q.ended)
+		q.run(ctx)
+	}()
+}
+
+// wait waits until the queue is drained, or ctx ends.
+func (q *queue) wait(ctx context.Context) {
+	select {
+	case <-q.ended:
+	case <-ctx.Done():
+	}
+}
+
+// end stops delivering, and waits for what is on its way.
+func (q *queue) end() {
+	q.stop()
+	<-q.ended
+}
+
+// handOver gives what waits to another queue, in its order, and what is known of
+// the rest. Without one, or where that is of another kind, it returns what
+// waits. The queue has ended.
+func (q *queue) handOver(to *queue) (lost []*item) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.count.unwatch(q)
+	if to == nil || to.sink.Kind != q.sink.Kind {
+		return q.items
+	}
+	to.mu.Lock()
+	defer to.mu.Unlock()
+	to.items, to.byID, to.known, to.order = q.items, q.byID, q.known, q.order
+	for _, it := range to.items {
+		it.busy, it.next = false, time.Time{} // the sink may have been put right
+	}
+	return nil
 }
 
 // add takes alerts in, all at once, so that those of one commit can go

@@ -487,3 +487,86 @@ func pass(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
 }
+
+// exchange takes other sinks, with stations behind some of them.
+func (o *office) exchange(t *testing.T, text string, stations map[string]*station) {
+	t.Helper()
+	sinks := &Sinks{}
+	if text != "" {
+		sinks = load(t, text, nil)
+	}
+	if err := o.Exchange(t.Context(), sinks); err != nil {
+		t.Fatal(err)
+	}
+	for name, s := range stations {
+		s.began = time.Now()
+		q := o.queues[name]
+		q.mu.Lock()
+		q.carrier = s
+		q.mu.Unlock()
+		q.rouse()
+	}
+}
+
+// TestExchange: what waited for a sink that was down goes to the one that took
+// its place, at once and in order; a sink that stays knows what it has sent.
+func TestExchange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		down, other := &station{reply: func(int, *parcel) answer { return answer{err: errDown} }}, &station{}
+		o := newOffice(t, "- {name: a, webhook: 'https://one.example'}\n- {name: b, webhook: 'https://b.example'}", map[string]*station{"a": down, "b": other})
+		o.send("a", "f:1", "g:2")
+		o.send("b", "f:3")
+		synctest.Wait()
+		same(t, "taken before", nil, down.taken())
+		up, still := &station{}, &station{}
+		o.exchange(t, "- {name: b, webhook: 'https://b.example'}\n- {name: a, webhook: 'https://two.example'}", map[string]*station{"a": up, "b": still})
+		o.send("a", "f:4")
+		o.send("b", "f:3", "f:5") // 3 was sent, and is not sent again
+		pass(time.Second)
+		same(t, "taken by a", []string{"1", "2", "4"}, up.taken())
+		same(t, "taken by b", []string{"5"}, still.taken())
+		if left := o.Close(t.Context()); left != 0 {
+			t.Errorf("%d left", left)
+		}
+		if n := len(o.finished()); n != 6 {
+			t.Errorf("told of %d", n)
+		}
+	})
+}
+
+// TestExchangeWithoutTheSink: what waited for a sink that is gone, or is of
+// another kind now, is given up; without any sink it waits in the state.
+func TestExchangeWithoutTheSink(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		told []string
+	}{
+		{"- {name: b, webhook: 'https://b.example'}", []string{"1"}},
+		{"- {name: a, file: x.json}", []string{"1"}},
+		{"", nil},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			down := &station{reply: func(int, *parcel) answer { return answer{err: errDown} }}
+			o := newOffice(t, "- {name: a, webhook: 'https://one.example'}", map[string]*station{"a": down})
+			alerts := o.alerts("a", "f:1", "f:2")
+			o.send("a", "f:1")
+			synctest.Wait()
+			o.exchange(t, c.text, nil)
+			same(t, "told", c.told, o.finished())
+			if c.text == "" {
+				o.Send("shard", alerts, func(string) { t.Error("told of an alert that nobody can send") })
+			}
+			o.Close(t.Context())
+		})
+	}
+}
+
+// TestExchangeThatFails leaves the sinks as they are.
+func TestExchangeThatFails(t *testing.T) {
+	o := newOffice(t, "- {name: a, webhook: 'https://one.example'}", nil)
+	defer o.Close(t.Context())
+	before := o.queues["a"]
+	if err := o.Exchange(t.Context(), &Sinks{list: []*Sink{{Name: "b", Kind: "unheard of"}}}); err == nil || o.queues["a"] != before {
+		t.Errorf("%v", err)
+	}
+}

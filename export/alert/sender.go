@@ -16,13 +16,11 @@ const drain = 2 * time.Second
 // looks at the clock, because its work is waiting; all its methods may be
 // called by several goroutines.
 type Sender struct {
-	queues map[string]*queue
-	log    *slog.Logger
-	count  *Metrics
-	cancel context.CancelFunc
-	all    sync.WaitGroup
+	log   *slog.Logger
+	count *Metrics
 
 	mu     sync.Mutex
+	queues map[string]*queue
 	closed bool
 }
 
@@ -42,31 +40,72 @@ func NewSender(ctx context.Context, sinks *Sinks, opts SenderOptions) (*Sender, 
 		opts.Metrics = NewMetrics()
 	}
 	s := &Sender{queues: map[string]*queue{}, log: opts.Log, count: opts.Metrics}
-	for _, sink := range sinks.list {
-		c, err := connect(ctx, sink)
-		if err != nil {
-			return nil, err
-		}
-		s.queues[sink.Name] = newQueue(sink, c, opts.Metrics, opts.Log)
-	}
-	work, cancel := context.WithCancel(context.Background())
-	s.cancel = cancel
-	for _, q := range s.queues {
-		opts.Metrics.watch(q)
-		s.all.Go(func() { q.run(work) })
+	if err := s.Exchange(ctx, sinks); err != nil {
+		return nil, err
 	}
 	return s, nil
 }
 
+// Exchange takes other sinks in the place of those that the sender has. What
+// waits for a sink goes on under the new one of the same name, with its age and
+// its attempts; what was on its way may be sent again, under the same id. Alerts
+// for sinks that are not there any more are given up. With an error nothing has
+// changed.
+func (s *Sender) Exchange(ctx context.Context, sinks *Sinks) error {
+	queues := map[string]*queue{}
+	for _, sink := range sinks.list {
+		c, err := connect(ctx, sink)
+		if err != nil {
+			return err
+		}
+		queues[sink.Name] = newQueue(sink, c, s.count, s.log)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	for _, q := range s.queues {
+		q.end()
+	}
+	var lost []*item
+	for name, q := range s.queues {
+		lost = append(lost, q.handOver(queues[name])...)
+	}
+	s.queues = queues
+	for _, q := range queues {
+		s.count.watch(q)
+		q.start()
+	}
+	if len(queues) > 0 { // without any sink alerts wait in the state for better days
+		s.giveUp(lost)
+	}
+	return nil
+}
+
+// giveUp tells of alerts that have no sink any more.
+func (s *Sender) giveUp(lost []*item) {
+	for _, it := range lost {
+		s.unknown(it.alert)
+		for _, done := range it.done {
+			done(it.alert.ID)
+		}
+	}
+}
+
+func (s *Sender) unknown(a Alert) {
+	s.count.givenUp.WithLabelValues(a.Sink, reasonUnknown).Inc()
+	s.log.Error("alert given up: there is no such sink any more", "sink", a.Sink, "alert", a.ID, "finding", a.Finding)
+}
+
 // Send puts alerts into the queues of their sinks and returns at once. done is
 // called, on any goroutine, for each that was delivered or given up. An alert
-// that waits already is sent once, and both are told. After Close alerts are
-// left to the next sender.
+// that waits already is sent once, and both are told. After Close, and while
+// there is no sink at all, alerts are left to the next sender.
 func (s *Sender) Send(shard string, alerts []Alert, done func(id string)) {
 	s.mu.Lock()
-	closed := s.closed
-	s.mu.Unlock()
-	if closed {
+	defer s.mu.Unlock()
+	if s.closed || len(s.queues) == 0 {
 		return
 	}
 	bySink := map[string][]Alert{}
@@ -75,8 +114,7 @@ func (s *Sender) Send(shard string, alerts []Alert, done func(id string)) {
 			bySink[a.Sink] = append(bySink[a.Sink], a)
 			continue
 		}
-		s.count.givenUp.WithLabelValues(a.Sink, reasonUnknown).Inc()
-		s.log.Error("alert given up: there is no such sink any more", "sink", a.Sink, "alert", a.ID, "finding", a.Finding, "shard", shard)
+		s.unknown(a)
 		done(a.ID)
 	}
 	for name, list := range bySink {
@@ -89,22 +127,19 @@ func (s *Sender) Send(shard string, alerts []Alert, done func(id string)) {
 // the state of their shards.
 func (s *Sender) Close(ctx context.Context) (left int) {
 	s.mu.Lock()
-	s.closed = true
+	s.closed = true // from here on the queues stay
+	queues := s.queues
 	s.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, drain)
 	defer cancel()
-	for _, q := range s.queues {
+	for _, q := range queues {
 		q.drain()
 	}
-	ended := make(chan struct{})
-	go func() { s.all.Wait(); close(ended) }()
-	select {
-	case <-ended:
-	case <-ctx.Done():
+	for _, q := range queues {
+		q.wait(ctx)
 	}
-	s.cancel()
-	<-ended
-	for _, q := range s.queues {
+	for _, q := range queues {
+		q.end()
 		n, _ := q.load(time.Now())
 		left += n
 	}
@@ -134,6 +169,8 @@ type Status struct {
 
 // Status tells how far the delivery of an alert is; false if it is not known.
 func (s *Sender) Status(id string) (Status, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, q := range s.queues {
 		if st, ok := q.status(id); ok {
 			return st, true
