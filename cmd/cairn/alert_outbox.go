@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cairnstream/cairn/export"
 	"github.com/cairnstream/cairn/export/alert"
@@ -17,47 +18,47 @@ import (
 // finding has to be told, and gives it the alerts once they are committed. The
 // package of shards and that of sinks do not know each other.
 type outbox struct {
-	router *alert.Router
+	router atomic.Pointer[alert.Router]
 	sender *alert.Sender
+	known  alert.Knowledge
 	log    *slog.Logger
 }
 
-// newOutbox connects to the sinks that the folders of rules name; nil if there
-// are none. rules gives the rules of the moment.
-// Messages name the command that tells more; flags are what it needs to find
-// the lake.
-func newOutbox(ctx context.Context, e *env, dirs []string, rules func() *rule.Set, flags string, metrics *alert.Metrics, log *slog.Logger) (*outbox, error) {
-	sources, err := folders(dirs)
-	if err != nil {
-		return nil, err
-	}
-	sinks, err := alert.Load(alert.Options{}, sources...)
-	if err != nil {
-		return nil, e.eachLine(err, "the sinks have mistakes")
-	}
-	for _, w := range sinks.Warnings {
-		log.Warn("sinks", "warning", w)
-	}
-	if len(sinks.All()) == 0 {
-		return nil, nil
-	}
-	sender, err := alert.NewSender(ctx, sinks, alert.SenderOptions{Metrics: metrics, Log: log})
-	if err != nil {
+// newOutbox connects to the sinks, of which there may be none. rules gives the
+// rules of the moment. Messages name the command that tells more; flags are
+// what it needs to find the lake.
+func newOutbox(ctx context.Context, sinks *alert.Sinks, rules func() *rule.Set, flags string, metrics *alert.Metrics, log *slog.Logger) (*outbox, error) {
+	o := &outbox{known: alert.Knowledge{Rule: (&ruleFacts{of: rules}).look, Flags: flags}, log: log}
+	var err error
+	if o.sender, err = alert.NewSender(ctx, sinks, alert.SenderOptions{Metrics: metrics, Log: log}); err != nil {
 		return nil, fmt.Errorf("connect to the sinks of alerts: %w", err)
 	}
-	known := alert.Knowledge{Rule: (&ruleFacts{of: rules}).look, Flags: flags}
-	return &outbox{alert.NewRouter(sinks, known, log), sender, log}, nil
+	o.route(sinks)
+	return o, nil
 }
 
-// equip gives a shard the hooks. A nil outbox gives none: no alerts are made.
-func (o *outbox) equip(cfg *processor.Config) {
-	if o != nil {
-		cfg.Outbox, cfg.Alerts = o, o.alerts
+// route makes alerts for these sinks from now on.
+func (o *outbox) route(sinks *alert.Sinks) {
+	for _, w := range sinks.Warnings {
+		o.log.Warn("sinks", "warning", w)
 	}
+	o.router.Store(alert.NewRouter(sinks, o.known, o.log))
 }
+
+// exchange takes other sinks. With an error nothing has changed.
+func (o *outbox) exchange(ctx context.Context, sinks *alert.Sinks) error {
+	if err := o.sender.Exchange(ctx, sinks); err != nil {
+		return fmt.Errorf("connect to the sinks of alerts: %w", err)
+	}
+	o.route(sinks)
+	return nil
+}
+
+// equip gives a shard the hooks.
+func (o *outbox) equip(cfg *processor.Config) { cfg.Outbox, cfg.Alerts = o, o.alerts }
 
 func (o *outbox) alerts(f *detect.Finding, row *export.FindingRow) []processor.Alert {
-	list := o.router.AlertsAbout(row, alert.About{Event: f.Name, Service: f.Source, Error: f.Error, Address: f.Address, UserAgent: f.UserAgent})
+	list := o.router.Load().AlertsAbout(row, alert.About{Event: f.Name, Service: f.Source, Error: f.Error, Address: f.Address, UserAgent: f.UserAgent})
 	out := make([]processor.Alert, len(list))
 	for i, a := range list {
 		out[i] = processor.Alert(a)
@@ -77,9 +78,6 @@ func (o *outbox) Send(shard string, alerts []processor.Alert, done func(id strin
 // close sends what can be sent at once. It is called after the shards have
 // given up or released what they had.
 func (o *outbox) close(ctx context.Context) {
-	if o == nil {
-		return
-	}
 	if left := o.sender.Close(ctx); left > 0 {
 		o.log.Info("alerts wait in the state for the next owner of their shards", "alerts", left)
 	}

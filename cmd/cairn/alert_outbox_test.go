@@ -18,6 +18,7 @@ import (
 	"github.com/cairnstream/cairn/export/alert"
 	"github.com/cairnstream/cairn/processor"
 	"github.com/cairnstream/cairn/processor/detect"
+	"github.com/cairnstream/cairn/processor/fleet"
 	"github.com/cairnstream/cairn/processor/rule"
 )
 
@@ -49,8 +50,11 @@ func TestOutbox(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &env{ctx: t.Context(), out: io.Discard, err: io.Discard}
-	o, err := newOutbox(t.Context(), e, []string{dir}, func() *rule.Set { return set }, "", alert.NewMetrics(), slog.New(slog.DiscardHandler))
+	sinks, err := loadSinks([]string{dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := newOutbox(t.Context(), sinks, func() *rule.Set { return set }, "", alert.NewMetrics(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,26 +92,53 @@ func TestOutbox(t *testing.T) {
 	o.close(t.Context())
 }
 
-func TestOutboxWithoutSinks(t *testing.T) {
-	var errs bytes.Buffer
-	e := &env{ctx: t.Context(), out: io.Discard, err: &errs}
-	log := slog.New(slog.DiscardHandler)
-	o, err := newOutbox(t.Context(), e, []string{t.TempDir()}, nil, "", alert.NewMetrics(), log)
-	if o != nil || err != nil {
-		t.Errorf("%v %v", o, err)
+// TestSinksAreReloaded: a worker may begin without sinks and get them later; a
+// file with mistakes leaves what stood.
+func TestSinksAreReloaded(t *testing.T) {
+	dir := t.TempDir()
+	var said bytes.Buffer
+	log, metrics := slog.New(slog.NewTextHandler(&said, nil)), fleet.NewMetrics()
+	o, err := newOutbox(t.Context(), &alert.Sinks{}, func() *rule.Set { set, _, _ := rule.Load(rule.Options{}); return set }, "", alert.NewMetrics(), log)
+	if err != nil {
+		t.Fatal(err)
 	}
-	var cfg processor.Config
-	o.equip(&cfg)
-	if cfg.Outbox != nil || cfg.Alerts != nil {
-		t.Error("a shard would make alerts for nobody")
+	defer o.close(t.Context())
+	files := watchSinks([]string{dir}, o, metrics, log)
+	row := alert.ExampleRow(time.Date(2026, 3, 1, 14, 0, 0, 0, time.UTC))
+	for _, step := range []struct{ text, sinks, says string }{
+		{"", "", ""},
+		{"- {name: a, file: a.json}", "a", "sinks of alerts reloaded"},
+		{"- {name: a, file: a.json}", "a", ""},
+		{"- {name: a}\n- {file: x}", "a", "not reloaded"},
+		{"- {name: a, file: a.json}\n- {name: b, file: b.json}", "a b", "sinks of alerts reloaded"},
+	} {
+		said.Reset()
+		if step.text != "" {
+			if err := os.WriteFile(filepath.Join(dir, alert.FileName), []byte(step.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		files.look(t.Context())
+		var names []string
+		for _, a := range o.alerts(&detect.Finding{}, &row) {
+			names = append(names, a.Sink)
+		}
+		if got := strings.Join(names, " "); got != step.sinks || !strings.Contains(said.String(), step.says) || (step.says == "") != (said.Len() == 0) {
+			t.Errorf("%q: sinks %q, said %q", step.text, got, said.String())
+		}
 	}
-	o.close(t.Context())
+	if strings.Count(said.String(), "_sinks.yml:") != 0 {
+		t.Error(said.String())
+	}
+}
 
+// TestSinksWithMistakes names all of them.
+func TestSinksWithMistakes(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, alert.FileName), []byte("- {name: a}\n- {file: x}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := newOutbox(t.Context(), e, []string{dir}, nil, "", alert.NewMetrics(), log); err == nil || strings.Count(errs.String(), "_sinks.yml:") != 2 {
-		t.Errorf("%v\n%s", err, errs.String())
+	if _, err := loadSinks([]string{dir}); err == nil || strings.Count(err.Error(), "_sinks.yml:") != 2 {
+		t.Errorf("%v", err)
 	}
 }

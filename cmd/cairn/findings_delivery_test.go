@@ -65,7 +65,11 @@ func replayWith(t *testing.T, rules, data string, log *slog.Logger) *replay.Resu
 	if err != nil {
 		t.Fatal(err)
 	}
-	o, err := newOutbox(t.Context(), e, []string{rules}, func() *rule.Set { return set }, "", alert.NewMetrics(), log)
+	sinks, err := loadSinks([]string{rules})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, err := newOutbox(t.Context(), sinks, func() *rule.Set { return set }, "", alert.NewMetrics(), log)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -116,7 +116,11 @@ func (c *runCmd) Run(e *env) error {
 		return err
 	}
 	sent := alert.NewMetrics()
-	out, err := newOutbox(e.ctx, e, c.Rules, cfg.Rules.Set, c.flags(c.place), sent, log)
+	sinks, err := loadSinks(c.Rules)
+	if err != nil {
+		return e.eachLine(err, "the sinks have mistakes")
+	}
+	out, err := newOutbox(e.ctx, sinks, cfg.Rules.Set, c.flags(c.place), sent, log)
 	if err != nil {
 		return err
 	}
@@ -133,6 +137,7 @@ func (c *runCmd) Run(e *env) error {
 	defer closeHealth()
 	go c.followRules(e, w, files)
 	go c.followAccounts(e.ctx, cfg.Accounts, metrics, log)
+	go watchSinks(c.Rules, out, metrics, log).follow(e.ctx)
 	return w.Run(e.ctx)
 }
 

@@ -88,7 +88,7 @@ func NewMetrics() *Metrics {
 		gaps:           counter("gaps_total", "Times that records may have been lost: the stream removed them before they were read."),
 		openFailures:   counter("open_failures_total", "Attempts to open a shard that failed."),
 		collected:      counter("garbage_objects_total", "Objects that were collected as garbage."),
-		reloads:        prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "cairn", Name: "reloads_total", Help: "Times that rules or accounts were loaded anew, by what it was (rules, accounts) and the outcome (taken, refused)."}, []string{"what", "outcome"}),
+		reloads:        prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "cairn", Name: "reloads_total", Help: "Times that rules, accounts or sinks were loaded anew, by what it was (rules, accounts, sinks) and the outcome (taken, refused)."}, []string{"what", "outcome"}),
 		blindRules:     prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "cairn", Name: "blind_rules", Help: "Rules that group events and are at work although the stream spreads the events of a partition key over all shards."}),
 		commitAge:      desc("commit_age_seconds", "Seconds since the last commit of a shard, or since it was opened before the first."),
 		watermarkAge:   desc("watermark_age_seconds", "Seconds that the committed watermark of a shard is behind the clock."),
@@ -103,6 +103,7 @@ func NewMetrics() *Metrics {
 	for _, outcome := range []string{"taken", "refused"} {
 		m.reloads.WithLabelValues(ReloadRules, outcome)
 		m.reloads.WithLabelValues(ReloadAccounts, outcome)
+		m.reloads.WithLabelValues(ReloadSinks, outcome)
 	}
 	return m
 }
@@ -217,9 +218,10 @@ func (m *Metrics) committed(shard string, c processor.Commit) {
 const (
 	ReloadRules    = "rules"
 	ReloadAccounts = "accounts"
+	ReloadSinks    = "sinks"
 )
 
-// Reloaded notes that rules or accounts were taken, or refused.
+// Reloaded notes that rules, accounts or sinks were taken, or refused.
 func (m *Metrics) Reloaded(what string, taken bool) {
 	outcome := "refused"
 	if taken {
