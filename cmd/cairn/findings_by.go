@@ -127,16 +127,17 @@ func printGroups(e *env, by string, groups []*findingGroup, days int) {
 	for _, g := range groups {
 		loudest := ""
 		if g.Alerts > 0 {
-			loudest = fmt.Sprintf("%d by %s", g.LoudestAlerts, g.Loudest)
+			loudest = fmt.Sprintf("%d by %s", g.LoudestAlerts, printable(g.Loudest))
 			if by == "actor" {
-				loudest = fmt.Sprintf("%d × %s", g.LoudestAlerts, g.Loudest)
+				loudest = fmt.Sprintf("%d × %s", g.LoudestAlerts, printable(g.Loudest))
 			}
 		}
-		t.add(g.Name, g.Severity, fmt.Sprint(g.Findings), fmt.Sprint(g.HeldBack), fmt.Sprint(g.Alerts), rate(g.ADay), loudest)
+		t.add(printable(g.Name), g.Severity, fmt.Sprint(g.Findings), fmt.Sprint(g.HeldBack), fmt.Sprint(g.Alerts), rate(g.ADay), loudest)
 		all.Findings, all.HeldBack, all.Alerts = all.Findings+g.Findings, all.HeldBack+g.HeldBack, all.Alerts+g.Alerts
 	}
 	all.finish(days)
 	t.add("all", "", fmt.Sprint(all.Findings), fmt.Sprint(all.HeldBack), fmt.Sprint(all.Alerts), rate(all.ADay), "")
+	t.fit(pageOf(e).table, []string{"LOUDEST"}, elastic{"LOUDEST", 20}, elastic{strings.ToUpper(by), 20})
 	t.print(e.out)
 	_, _ = fmt.Fprintf(e.out, "\n%s with events. What is held back has another finding about the same; alerts are what is left of low severity and above, not on trial.\n", plural(int64(days), "day"))
 }

@@ -7,19 +7,22 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/cairnstream/cairn/export"
+	"github.com/cairnstream/cairn/processor"
 )
 
 // print tells a person all of it, the most urgent first.
-func (d *dossier) print(w io.Writer, colour bool) {
+func (d *dossier) print(w io.Writer, on page) {
 	r := d.now()
 	level := strings.ToUpper(d.severity())
-	if colour {
-		level = severity(d.severity())
+	indent := len(level) + 2
+	if on.colour {
+		level = strings.Replace(severity(d.severity()), d.severity(), level, 1)
 	}
-	_, _ = fmt.Fprintf(w, "%s  %s\n\n", level, d.telling().Summary)
-	p := sheet{w}
+	_, _ = fmt.Fprintf(w, "%s  %s\n\n", level, paragraph(printable(d.telling().Summary), on.width, indent))
+	p := sheet{w, on.width}
 	d.printWhat(p)
 	p.line("why", d.why())
 	for _, text := range d.evidence() {
@@ -35,16 +38,29 @@ func (d *dossier) print(w io.Writer, colour bool) {
 	d.printHeldBack(p)
 	d.printDelivery(p)
 	d.printRule(p)
-	d.printEvents(w)
+	d.printEvents(w, on)
 }
 
 // sheet prints lines of a name and a text; further lines of the same name have
 // none.
-type sheet struct{ w io.Writer }
+type sheet struct {
+	w     io.Writer
+	width int
+}
 
 func (p sheet) line(name, text string) {
 	if text != "" {
-		_, _ = fmt.Fprintf(p.w, "%-12s %s\n", name, text)
+		_, _ = fmt.Fprintf(p.w, "%-12s %s\n", name, printable(text))
+	}
+}
+
+// prose prints sentences, which may be broken between words.
+func (p sheet) prose(name string, texts ...string) {
+	for _, text := range texts {
+		if text != "" {
+			_, _ = fmt.Fprintf(p.w, "%-12s %s\n", name, paragraph(printable(text), p.width, 13))
+		}
+		name = ""
 	}
 }
 
@@ -208,10 +224,10 @@ func (d *dossier) printRule(p sheet) {
 		p.line("", "it has changed since: it is version "+d.rule.Version+" now")
 	}
 	p.line("", d.rule.Origin.String())
-	p.list("about", wrap(d.rule.Description, 100))
-	p.line("runbook", d.rule.Runbook)
+	p.prose("about", d.rule.Description)
+	p.prose("runbook", d.rule.Runbook)
 	p.list("references", d.rule.References)
-	p.list("may be", d.rule.FalsePositives)
+	p.prose("may be", d.rule.FalsePositives...)
 	p.line("author", d.rule.Author+prefixed(", licence ", d.rule.License))
 }
 
@@ -219,7 +235,7 @@ func (d *dossier) printRule(p sheet) {
 func wrap(text string, columns int) (lines []string) {
 	line := ""
 	for _, word := range strings.Fields(text) {
-		if line != "" && len(line)+1+len(word) > columns {
+		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > columns {
 			lines = append(lines, line)
 			line = ""
 		}
@@ -248,7 +264,7 @@ func (d *dossier) shownEvents() []*export.EventRow {
 	return shown
 }
 
-func (d *dossier) printEvents(w io.Writer) {
+func (d *dossier) printEvents(w io.Writer, on page) {
 	total := d.now().EventCount
 	shown := d.shownEvents()
 	_, _ = fmt.Fprintf(w, "\nEVENTS  %s", plural(total, "event"))
@@ -259,18 +275,64 @@ func (d *dossier) printEvents(w io.Writer) {
 		_, _ = fmt.Fprintf(w, "; %d are known", n)
 	}
 	_, _ = fmt.Fprintln(w, "; * is the one that completed it")
-	t := &table{head: []string{"TIME", "EVENT", "ACTOR", "ADDRESS", "ERROR", "ID"}}
+	d.eventTable(shown, on.table).print(w)
+	if len(d.missing) > 0 {
+		_, _ = fmt.Fprintf(w, "not in the lake, or not yet: %s\n", strings.Join(d.missing[:min(len(d.missing), 5)], ", ")+more(len(d.missing)-5))
+	}
+}
+
+// eventTable has a line for each event. What all have in common is told above,
+// and left out; so are columns for which there is no room.
+func (d *dossier) eventTable(shown []*export.EventRow, width int) *table {
+	t := &table{head: []string{"TIME", "EVENT", "ACTOR", "ADDRESS", "ERROR", "WHAT", "ID"}}
 	for _, e := range shown {
 		id := e.EventID
 		if id == d.steps[0].TriggerEventID {
 			id += " *"
 		}
-		t.add(stamp(&e.EventTS), value(e.EventName), short(value(e.ActorRoot)), value(e.SourceIPAddress), value(e.ErrorCode), id)
+		t.add(stamp(&e.EventTS), value(e.EventName), export.ActorName(value(e.ActorRoot), value(d.now().AccountID)), value(e.SourceIPAddress), value(e.ErrorCode), d.detailOf(e), id)
 	}
-	t.print(w)
-	if len(d.missing) > 0 {
-		_, _ = fmt.Fprintf(w, "not in the lake, or not yet: %s\n", strings.Join(d.missing[:min(len(d.missing), 5)], ", ")+more(len(d.missing)-5))
+	for _, name := range []string{"ACTOR", "ADDRESS", "ERROR", "WHAT"} {
+		if t.same(name) || t.empty(name) {
+			t.drop(name)
+		}
 	}
+	if t.width() > width { // as much of an id as finds the event in the lake
+		for _, row := range t.rows {
+			last := &row[len(row)-1]
+			id, mark, _ := strings.Cut(*last, " ")
+			*last = strings.TrimSpace(shortEvent(id) + " " + mark)
+		}
+	}
+	t.fit(width, nil, elastic{"WHAT", 12}, elastic{"ACTOR", 16}, elastic{"EVENT", 16})
+	return t
+}
+
+// shortEvent is the beginning of an event's id.
+func shortEvent(id string) string {
+	if len(id) <= 9 {
+		return id
+	}
+	return id[:8] + "…"
+}
+
+// detailOf is what the rule's fields say of one event, the actor's aside.
+func (d *dossier) detailOf(e *export.EventRow) string {
+	if d.rule == nil {
+		return ""
+	}
+	in, err := processor.InputOf(e)
+	if err != nil {
+		return "" // its row has it as it came
+	}
+	var parts []string
+	for _, path := range d.rule.Shown() {
+		text, ok := path.Shown(in)
+		if ok && text != "" && !strings.HasPrefix(path.String(), "userIdentity.") && path.String() != "sourceIPAddress" {
+			parts = append(parts, text[strings.LastIndexByte(text, ':')+1:])
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 func more(n int) string {
@@ -286,10 +348,10 @@ func (d *dossier) printNext(w io.Writer, flags string) {
 	_, _ = fmt.Fprintln(w, "\nNext")
 	if actor := value(r.ActorRoot); actor != "" {
 		day := d.began().UTC()
-		_, _ = fmt.Fprintf(w, "  cairn findings --actor '%s' --since %s%s\n", actor, day.AddDate(0, 0, -1).Format(time.DateOnly), flags)
+		_, _ = fmt.Fprintf(w, "  cairn findings --actor %s --since %s%s\n", quoted(actor), day.AddDate(0, 0, -1).Format(time.DateOnly), flags)
 	}
 	for _, key := range r.ResourceKeys[:min(len(r.ResourceKeys), 3)] {
-		_, _ = fmt.Fprintf(w, "  cairn resources history '%s'%s\n", key, flags)
+		_, _ = fmt.Fprintf(w, "  cairn resources history %s%s\n", quoted(key), flags)
 	}
 	if d.chart != nil {
 		_, _ = fmt.Fprintf(w, "  cairn findings show %s --svg finding.svg%s\n", shortID(r.FindingID), flags)

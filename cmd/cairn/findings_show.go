@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/term"
-
 	"github.com/cairnstream/cairn/export"
 	"github.com/cairnstream/cairn/export/chart"
 	"github.com/cairnstream/cairn/processor/rule"
@@ -65,10 +63,16 @@ func (c *findingsShowCmd) Run(e *env) error {
 	if c.json() {
 		return printJSON(e.out, d.object())
 	}
-	d.print(e.out, terminal(e.out))
+	on := pageOf(e)
+	d.print(e.out, on)
 	if d.chart != nil {
 		_, _ = fmt.Fprintln(e.out)
-		_, _ = fmt.Fprint(e.out, d.chart.Text(columnsOf(e), terminal(e.out)))
+		drawn := *d.chart
+		drawn.Caption = nil
+		for _, line := range d.chart.Caption {
+			drawn.Caption = append(drawn.Caption, wrap(printable(line), on.width)...)
+		}
+		_, _ = fmt.Fprint(e.out, drawn.Text(on.width, on.colour))
 	}
 	d.printNext(e.out, at.flags(c.place))
 	return nil
@@ -87,16 +91,6 @@ func (p place) flags(given place) string {
 		text += " --state " + given.State
 	}
 	return text
-}
-
-// columnsOf is the width of a terminal; a file gets what fits anywhere.
-func columnsOf(e *env) int {
-	if f, ok := e.out.(*os.File); ok {
-		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
-			return width
-		}
-	}
-	return 80
 }
 
 func (c *findingsShowCmd) writeSVG(d *dossier) error {

@@ -43,7 +43,7 @@ func TestText(t *testing.T) {
 		" usual 2 ┤·▂▃▂·▂▃▂·▂█▅",
 		"       0 └────────────",
 		"                    ^",
-		"          2026-03-01 10:00 – 11:00",
+		"          2026-03-01 10:00 – 11:00 UTC",
 		"counted: GetSecretValue <by> ann & bob",
 		"",
 	}, "\n")

@@ -116,9 +116,9 @@ func (s *Series) marks() string {
 func (s *Series) axis() string {
 	const form = "2006-01-02 15:04"
 	from, to := s.Start.UTC(), s.at(len(s.Values)).UTC()
-	left, right := from.Format(form), to.Format("15:04")
+	left, right := from.Format(form), to.Format("15:04 MST")
 	if from.Format(time.DateOnly) != to.Format(time.DateOnly) {
-		right = to.Format("01-02 15:04")
+		right = to.Format("01-02 15:04 MST")
 	}
 	if gap := len(s.Values) - len(left) - len(right); gap > 0 {
 		return left + strings.Repeat(" ", gap) + right
