@@ -84,6 +84,9 @@ func startOf(from string, now time.Time) (start time.Time, err error) {
 	if start, err = time.Parse(time.RFC3339, from); err != nil {
 		return start, usageError{fmt.Errorf("--from must be trim-horizon, latest, or a time such as 2026-03-01T10:00:00Z, not %q", from)}
 	}
+	if start.After(now) {
+		return start, usageError{fmt.Errorf("--from %s is in the future: Kinesis begins at no such time; for what comes from now on take latest", from)}
+	}
 	return start, nil
 }
 
@@ -138,7 +141,7 @@ func (c *runCmd) Run(e *env) error {
 	go c.followRules(e, w, files)
 	go c.followAccounts(e.ctx, cfg.Accounts, metrics, log)
 	go watchSinks(c.Rules, out, metrics, log).follow(e.ctx)
-	return w.Run(e.ctx)
+	return untilStopped(e.ctx, stopLimit-alertTime, w.Run)
 }
 
 // connect makes the clients of the stream and the lease table. Endpoints and

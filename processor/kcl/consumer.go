@@ -247,7 +247,7 @@ func (c *consumer) end(checkpoint func() error) {
 
 // release commits what the shard has and closes it. One that is not open yet is
 // not waited for.
-func (c *consumer) release(ctx context.Context, roll bool) {
+func (c *consumer) release(ctx context.Context, roll bool) error {
 	defer c.giveUp(errReleased)
 	select {
 	case <-c.opened:
@@ -256,7 +256,7 @@ func (c *consumer) release(ctx context.Context, roll bool) {
 		select {
 		case <-c.opened:
 		case <-ctx.Done():
-			return
+			return nil
 		}
 	}
 	if c.ctx.Err() != nil { // lost or failed: it is closing
@@ -264,7 +264,7 @@ func (c *consumer) release(ctx context.Context, roll bool) {
 		case <-c.closed:
 		case <-ctx.Done():
 		}
-		return
+		return nil
 	}
 	err := c.use(ctx, func(s Shard) error {
 		defer c.shut()
@@ -277,9 +277,11 @@ func (c *consumer) release(ctx context.Context, roll bool) {
 		c.roll(ctx, s)
 		return nil
 	})
-	if err != nil && !errors.Is(err, errShut) {
-		c.worker.cfg.Log.Error("a shard was given up without its last commit", "shard", c.info.Shard, "error", err)
+	if err == nil || errors.Is(err, errShut) {
+		return nil
 	}
+	c.worker.cfg.Log.Error("a shard was given up without its last commit; its next owner goes on from the commit before", "shard", c.info.Shard, "error", err)
+	return fmt.Errorf("%s: %w", c.info.Shard, errUncommitted)
 }
 
 // rollTime is how long the files of a shard may take when the worker stops.

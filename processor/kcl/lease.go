@@ -171,17 +171,15 @@ func (l *Leases) giveUp(ctx context.Context, h *lease) error {
 	ctx, cancel := context.WithTimeout(ctx, l.cfg.ReleaseTimeout)
 	defer cancel()
 	defer context.AfterFunc(h.ctx, cancel)()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		l.cfg.Release(ctx, h.shard)
-	}()
+	done := make(chan error, 1)
+	go func() { done <- l.cfg.Release(ctx, h.shard) }()
+	var err error
 	select {
-	case <-done:
+	case err = <-done:
 	case <-ctx.Done():
-		l.linger(h.shard, done)
+		err = l.linger(h.shard, done)
 	}
-	return l.drop(h)
+	return errors.Join(err, l.drop(h))
 }
 
 // lingerTime is how long a release may go on after it was told to end.
@@ -190,11 +188,13 @@ const lingerTime = time.Second
 // linger waits a little for a release whose time is over. The row is given up
 // all the same: what the release may still try to commit is refused by the
 // manifest as soon as there is another owner.
-func (l *Leases) linger(shard string, done <-chan struct{}) {
+func (l *Leases) linger(shard string, done <-chan error) error {
 	select {
-	case <-done:
+	case err := <-done:
+		return err
 	case <-time.After(lingerTime):
-		l.cfg.Log.Error("the last commit of a shard does not end; its lease is given up", "shard", shard)
+		l.cfg.Log.Error("the last commit of a shard does not end; its lease is given up, and its next owner goes on from the commit before", "shard", shard)
+		return fmt.Errorf("%s: %w", shard, errUncommitted)
 	}
 }
 

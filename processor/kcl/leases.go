@@ -31,8 +31,8 @@ type LeaseConfig struct {
 	Parents func(shard string) ([]string, bool)
 	// Release makes the last commit of a shard whose lease is given up. ctx ends
 	// when the lease is lost or ReleaseTimeout has passed. When it returns, the
-	// shard is closed.
-	Release func(ctx context.Context, shard string)
+	// shard is closed; with an error it has work that is not committed.
+	Release func(ctx context.Context, shard string) error
 	Metrics *Metrics
 	Log     *slog.Logger
 }
@@ -60,6 +60,8 @@ var (
 	errClosing  = errors.New("the worker takes no more shards")
 	errWanted   = errors.New("another worker wants the shard")
 	errFailed   = errors.New("the shard failed")
+	// errUncommitted: nothing is lost, the next owner reads it again.
+	errUncommitted = errors.New("the last commit of the shard was not made")
 )
 
 // NewLeases returns the leases of a worker that has none yet.

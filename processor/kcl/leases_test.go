@@ -57,13 +57,14 @@ func (f *fleet) join(worker string, more ...func(*LeaseConfig)) *member {
 	cfg := LeaseConfig{
 		Client: dynamo(f.t), Table: f.table, Worker: worker, TTL: ttl, Sync: time.Millisecond,
 		Parents: func(shard string) ([]string, bool) { p, ok := f.parents[shard]; return p, ok },
-		Release: func(ctx context.Context, shard string) {
+		Release: func(ctx context.Context, shard string) error {
 			if m.hold != nil {
 				m.hold(ctx)
 			}
 			m.mu.Lock()
 			defer m.mu.Unlock()
 			m.released = append(m.released, shard)
+			return nil
 		},
 	}
 	for _, change := range more {
@@ -550,6 +551,25 @@ func TestReleaseHasADeadline(t *testing.T) {
 	}
 	if took := time.Since(began); took > 5*time.Second || f.row("a").token != "" {
 		t.Errorf("released after %v, row %+v", took, f.row("a"))
+	}
+}
+
+// A last commit that does not end even then is not waited for. Its lease is given
+// up, and the caller hears of it.
+func TestReleaseThatHangs(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, "a")
+	m := f.join("one", func(c *LeaseConfig) { c.ReleaseTimeout = 200 * time.Millisecond })
+	leave := make(chan struct{})
+	defer close(leave)
+	m.hold = func(context.Context) { <-leave }
+	m.mustAcquire(t, "a")
+	began := time.Now()
+	if err := m.release(context.Background(), "a"); !errors.Is(err, errUncommitted) {
+		t.Errorf("%v, want errUncommitted", err)
+	}
+	if took := time.Since(began); took < lingerTime || took > 5*time.Second || f.row("a").token != "" {
+		t.Errorf("given up after %v, row %+v", took, f.row("a"))
 	}
 }
 

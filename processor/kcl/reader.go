@@ -27,9 +27,10 @@ type reader struct {
 	from time.Time
 	// admit returns a context that ends when the shard must not be read any more,
 	// or an error when that is so already.
-	admit   func(shard string) (context.Context, error)
-	metrics *Metrics
-	log     *slog.Logger
+	admit    func(shard string) (context.Context, error)
+	stopping <-chan struct{} // closed when no shards are looked for any more
+	metrics  *Metrics
+	log      *slog.Logger
 
 	mu        sync.Mutex
 	iterators map[string]cursor
@@ -84,12 +85,33 @@ func (r *reader) handle(ctx context.Context, in middleware.InitializeInput, next
 	case *kinesis.SubscribeToShardInput:
 		return r.subscribe(ctx, p, next)
 	case *kinesis.ListShardsInput:
-		if out, md, err = next.HandleInitialize(ctx, in); err == nil {
-			r.shards.listed(p, out.Result.(*kinesis.ListShardsOutput))
-		}
-		return out, md, err
+		return r.listShards(ctx, p, next)
 	}
 	return next.HandleInitialize(ctx, in)
+}
+
+// listShards looks for shards until the worker stops: the library would wait for
+// an answer, and the worker for the library.
+func (r *reader) listShards(ctx context.Context, p *kinesis.ListShardsInput, next middleware.InitializeHandler) (
+	out middleware.InitializeOutput, md middleware.Metadata, err error,
+) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	answered := make(chan struct{})
+	defer close(answered)
+	go func() {
+		select {
+		case <-r.stopping:
+			cancel(errClosing)
+		case <-answered:
+		}
+	}()
+	out, md, err = next.HandleInitialize(ctx, middleware.InitializeInput{Parameters: p})
+	if err != nil {
+		return out, md, reason(ctx, err)
+	}
+	r.shards.listed(p, out.Result.(*kinesis.ListShardsOutput))
+	return out, md, nil
 }
 
 // start is where a shard is read from for a request of the library. Behind a
@@ -110,6 +132,13 @@ func (r *reader) getIterator(ctx context.Context, p *kinesis.GetShardIteratorInp
 	out middleware.InitializeOutput, md middleware.Metadata, err error,
 ) {
 	shard := aws.ToString(p.ShardId)
+	admitted, err := r.admit(shard)
+	if err != nil {
+		return out, md, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(admitted, cancel)()
 	r.metrics.reading(shard)
 	at := r.start(shard, p.ShardIteratorType, p.StartingSequenceNumber)
 	if p.ShardIteratorType == types.ShardIteratorTypeAtTimestamp && p.Timestamp != nil {
@@ -121,10 +150,11 @@ func (r *reader) getIterator(ctx context.Context, p *kinesis.GetShardIteratorInp
 		own.StartingSequenceNumber = &at.sequence
 	}
 	out, md, err = next.HandleInitialize(ctx, middleware.InitializeInput{Parameters: &own})
-	if err == nil {
-		r.enter(aws.ToString(out.Result.(*kinesis.GetShardIteratorOutput).ShardIterator), cursor{shard, at})
+	if err != nil {
+		return out, md, reason(admitted, err)
 	}
-	return out, md, err
+	r.enter(aws.ToString(out.Result.(*kinesis.GetShardIteratorOutput).ShardIterator), cursor{shard, at})
+	return out, md, nil
 }
 
 // Expired iterators are replaced this often in a row, with a wait that doubles.

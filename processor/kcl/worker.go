@@ -113,7 +113,7 @@ func New(cfg Config) (*Worker, error) {
 		Client: cfg.DynamoDB, Table: cfg.Table, Worker: cfg.Worker, TTL: cfg.Lease, Sync: cfg.sync,
 		Parents: w.shards.parents, Release: w.release, Metrics: cfg.Metrics, Log: cfg.Log,
 	})
-	w.reader = (&reader{shards: w.shards, from: cfg.From, admit: w.admit, metrics: cfg.Metrics, log: cfg.Log}).before(cfg.Kinesis)
+	w.reader = (&reader{shards: w.shards, from: cfg.From, admit: w.admit, stopping: w.stopping, metrics: cfg.Metrics, log: cfg.Log}).before(cfg.Kinesis)
 	return w, nil
 }
 
@@ -263,11 +263,12 @@ func (w *Worker) enter(c *consumer) (before *consumer) {
 }
 
 // release makes the last commit of a shard under its lease.
-func (w *Worker) release(ctx context.Context, shard string) {
+func (w *Worker) release(ctx context.Context, shard string) (err error) {
 	if c := w.consumer(shard); c != nil {
-		c.release(ctx, w.isStopping())
+		err = c.release(ctx, w.isStopping())
 	}
 	w.reader.forget(shard)
+	return err
 }
 
 // checkpointOf writes checkpoints under one lease.

@@ -444,6 +444,36 @@ func TestDefect15StopIsQuick(t *testing.T) {
 	}
 }
 
+// A last commit that fails is told to the caller, once, and the row is free.
+func TestStopWithoutTheLastCommit(t *testing.T) {
+	s := newStream(t, 1)
+	one := s.start("one")
+	s.puts(10)
+	s.all()
+	s.ledger.failing(func(what, _ string) error {
+		if what == "release" {
+			return errors.New("the store is down")
+		}
+		return nil
+	})
+	one.stop()
+	<-one.done
+	if !errors.Is(one.err, ErrStop) || !errors.Is(one.err, errUncommitted) {
+		t.Errorf("%v, want ErrStop for want of the last commit", one.err)
+	}
+	if n := one.errors.Load(); n != 1 {
+		t.Errorf("%d errors in the log, want one", n)
+	}
+	f := &fleet{t: t, table: "t-" + s.name}
+	if r := f.row(s.shardIDs()[0]); r.token != "" {
+		t.Errorf("the row was not released: %+v", r)
+	}
+	s.ledger.failing(nil)
+	s.start("two")
+	s.puts(10)
+	s.all()
+}
+
 func TestStopHasADeadline(t *testing.T) {
 	s := newStream(t, 1)
 	stuck := make(chan struct{})
@@ -460,8 +490,8 @@ func TestStopHasADeadline(t *testing.T) {
 	began := time.Now()
 	one.stop()
 	<-one.done
-	if took := time.Since(began); took > 12*time.Second {
-		t.Errorf("stop took %v", took)
+	if took := time.Since(began); took > 5*time.Second || !errors.Is(one.err, ErrStop) || !errors.Is(one.err, errUncommitted) {
+		t.Errorf("stop took %v: %v, want it to tell that the last commit is missing", took, one.err)
 	}
 	close(stuck)
 }
