@@ -120,7 +120,7 @@ func (t *tally) instead(reason string) (values []float64, caption []string) {
 	f := t.d.steps[0]
 	who := ""
 	if f.ActorRoot != nil {
-		who = " by " + *f.ActorRoot
+		who = " by " + printable(*f.ActorRoot)
 	}
 	return values, []string{
 		"bars: " + what + who + " in account " + value(f.AccountID) + ", in windows of " + duration(t.step),
@@ -186,7 +186,7 @@ func (t *tally) caption(usual bool) []string {
 func group(key map[string]string) string {
 	text := ""
 	for _, name := range slices.Sorted(maps.Keys(key)) {
-		text += " for " + name + " " + key[name]
+		text += " for " + name + " " + printable(key[name])
 	}
 	return text
 }

@@ -67,12 +67,7 @@ func (c *findingsShowCmd) Run(e *env) error {
 	d.print(e.out, on)
 	if d.chart != nil {
 		_, _ = fmt.Fprintln(e.out)
-		drawn := *d.chart
-		drawn.Caption = nil
-		for _, line := range d.chart.Caption {
-			drawn.Caption = append(drawn.Caption, wrap(printable(line), on.width)...)
-		}
-		_, _ = fmt.Fprint(e.out, drawn.Text(on.width, on.colour))
+		_, _ = fmt.Fprint(e.out, d.chart.Text(on.width, on.colour))
 	}
 	d.printNext(e.out, at.flags(c.place))
 	return nil

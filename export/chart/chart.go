@@ -7,7 +7,9 @@ package chart
 import (
 	"math"
 	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Series is what is drawn.
@@ -86,4 +88,21 @@ func (s *Series) merged(most int) (out Series, by int) {
 		}
 	}
 	return out, by
+}
+
+// broken are captions in lines of so many characters at most, broken between
+// words. A word that is longer stands alone.
+func broken(captions []string, most int) (lines []string) {
+	for _, caption := range captions {
+		line := ""
+		for _, word := range strings.Fields(caption) {
+			if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > most {
+				lines = append(lines, line)
+				line = ""
+			}
+			line = strings.TrimSpace(line + " " + word)
+		}
+		lines = append(lines, line)
+	}
+	return lines
 }

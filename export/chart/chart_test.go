@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -49,6 +50,34 @@ func TestText(t *testing.T) {
 	}, "\n")
 	if diff := cmp.Diff(want, s.Text(80, false)); diff != "" {
 		t.Errorf("drawing (-want +got):\n%s", diff)
+	}
+}
+
+// TestNothingIsWiderThanTheTerminal: captions are broken between words, in the drawing too.
+func TestNothingIsWiderThanTheTerminal(t *testing.T) {
+	s := burst()
+	s.Caption = []string{strings.Repeat("words of a caption ", 20), "short"}
+	for _, columns := range []int{40, 80, 120} {
+		for _, line := range strings.Split(s.Text(columns, false), "\n") {
+			if n := utf8.RuneCountInString(line); n > columns {
+				t.Errorf("%d of %d columns: %s", n, columns, line)
+			}
+		}
+	}
+	for _, text := range regexp.MustCompile(`>([^<]*)</text>`).FindAllStringSubmatch(string(s.SVG()), -1) {
+		if n := utf8.RuneCountInString(text[1]); n > captionChars {
+			t.Errorf("%d characters in a line of the drawing: %s", n, text[1])
+		}
+	}
+}
+
+// TestLimitAndUsualInOneRow are both told.
+func TestLimitAndUsualInOneRow(t *testing.T) {
+	s := burst()
+	limit, usual := 3.0, 2.0
+	s.Limit, s.Usual = &limit, &usual
+	if text := s.Text(80, false); !strings.Contains(text, "\nlimit 3, usual 2 ┤") {
+		t.Error(text)
 	}
 }
 

@@ -13,6 +13,7 @@ const (
 	left, right   = 70.0, 90.0
 	above, below  = 48.0, 40.0
 	lineHeight    = 18.0
+	captionChars  = 112 // in any usual typeface they fit
 	plotWidth     = width - left - right
 	plotHeight    = height - above - below
 	style         = `text{font:13px sans-serif;fill:#222}.small{font-size:12px;fill:#555}.title{font-weight:bold;font-size:15px}.bar{fill:#8a9bb0}.found{fill:#c0392b}.window{fill:#c0392b;opacity:.1}.band{fill:#4a90d9;opacity:.14}.limit{stroke:#c0392b;stroke-dasharray:6 4}.usual{stroke:#4a90d9}.axis{stroke:#999}`
@@ -33,6 +34,7 @@ func (s *Series) SVG() []byte {
 	if by > 1 {
 		captions = append(captions[:len(captions):len(captions)], fmt.Sprintf("Each bar is the highest of %d windows of %s.", by, span(s.Step)))
 	}
+	captions = broken(captions, captionChars)
 	full := height + float64(len(captions))*lineHeight
 	fmt.Fprintf(&d.b, svgOpen, width, full, style, width, full)
 	d.text(left, 24, "title", "start", s.Title)
@@ -85,11 +87,15 @@ func (d *drawing) scale() {
 	d.line("axis", d.y(0))
 }
 
-// window shades the finding's.
+// window shades the finding's, and says when it is.
 func (d *drawing) window() {
-	if from, to := d.x(d.From), d.x(d.To); to > from {
-		d.rect("window", from, above, to-from, plotHeight)
+	from, to := d.x(d.From), d.x(d.To)
+	if to <= from {
+		return
 	}
+	d.rect("window", from, above, to-from, plotHeight)
+	const half = 60 // of the text: it stays above the plot
+	d.text(min(max((from+to)/2, left+half), left+plotWidth-half), above-8, "small", "middle", d.From.UTC().Format("15:04")+" – "+d.To.UTC().Format("15:04 MST"))
 }
 
 // band draws what was usual and the limit.
@@ -126,14 +132,10 @@ func (d *drawing) bars() {
 	}
 }
 
-// times draws when the drawing begins, when the finding's window does, and when
-// it ends.
+// times draws when the drawing begins and ends.
 func (d *drawing) times() {
 	y := d.y(0) + lineHeight
 	end := d.at(len(d.Values))
 	d.text(left, y, "small", "start", d.Start.UTC().Format(timeForm))
 	d.text(left+plotWidth, y, "small", "end", end.UTC().Format(timeForm))
-	if x := d.x(d.From); x > left+170 && x < left+plotWidth-170 {
-		d.text(x, y, "small", "middle", d.From.UTC().Format("15:04"))
-	}
 }

@@ -41,11 +41,12 @@ func (s *Series) Text(columns int, colour bool) string {
 		b.WriteString(indent + marks + "\n")
 	}
 	b.WriteString(indent + drawn.axis() + "\n")
-	for _, line := range s.Caption {
-		b.WriteString(line + "\n")
-	}
+	captions := s.Caption
 	if by > 1 {
-		fmt.Fprintf(&b, "each column is the highest of %d windows of %s\n", by, span(s.Step))
+		captions = append(captions[:len(captions):len(captions)], fmt.Sprintf("each column is the highest of %d windows of %s", by, span(s.Step)))
+	}
+	for _, line := range broken(captions, max(columns, narrow)) {
+		b.WriteString(line + "\n")
 	}
 	return b.String()
 }
@@ -63,7 +64,12 @@ func (s *Series) labels(top float64) [rows]string {
 		l[rowOf(*s.Usual, top)] = "usual " + number(*s.Usual)
 	}
 	if s.Limit != nil {
-		l[rowOf(*s.Limit, top)] = "limit " + number(*s.Limit)
+		at := &l[rowOf(*s.Limit, top)]
+		limit := "limit " + number(*s.Limit)
+		if strings.HasPrefix(*at, "usual") {
+			limit += ", " + *at
+		}
+		*at = limit
 	}
 	return l
 }
