@@ -59,7 +59,7 @@ func TestEngineAtDefaults(t *testing.T) {
 	}
 	recall, alarms := 100*float64(len(found))/float64(attacked), float64(false1)/days
 	t.Logf("%.0f %% of %d attacks, %.4f false findings per principal and day", recall, attacked, alarms)
-	if recall < 50 || alarms > 0.02 {
+	if recall < 60 || alarms > 0.012 {
 		t.Errorf("recall %.0f %%, %.4f false findings per principal and day", recall, alarms)
 	}
 }

@@ -3,111 +3,116 @@ package detect
 import (
 	"fmt"
 	"io/fs"
-	"math/rand/v2"
-	"syscall"
-	"time"
-
-	"github.com/cairnstream/cairn/processor/baseline"
 )
 
 // Report is what "cairn bench detect" prints.
 type Report struct {
-	NAB       *NABReport         `json:"nab,omitempty"` // only with a folder of labelled series
 	Synthetic []*SyntheticReport `json:"synthetic"`
 	Mean      SyntheticMean      `json:"synthetic_mean"`
+	NAB       *NABReport         `json:"nab,omitempty"` // only with a folder of labelled series
+	Fit       *FitReport         `json:"fit,omitempty"` // only when asked for
 	Cost      Cost               `json:"cost"`
+	Windows   []WindowCost       `json:"windows,omitempty"` // only when asked for
+	Rules     []RuleCost         `json:"rules,omitempty"`
 }
 
 // SyntheticMean is the mean over the seeds.
 type SyntheticMean struct {
-	Recall2  float64 `json:"recall_1e2"`
-	Recall3  float64 `json:"recall_1e3"`
-	NewKeys2 float64 `json:"new_key_ratio_1e2"`
-	NewKeys3 float64 `json:"new_key_ratio_1e3"`
-}
-
-// Cost is what a window of a key costs: processor time per active window, bytes
-// of state per key.
-type Cost struct {
-	NS         float64 `json:"ns"`
-	Bytes      int     `json:"bytes"`
-	GaugeNS    float64 `json:"gauge_ns"`
-	GaugeBytes int     `json:"gauge_bytes"`
+	Recall2   float64            `json:"recall_1e2"`
+	Recall3   float64            `json:"recall_1e3"`
+	NewKeys2  float64            `json:"new_key_ratio_1e2"`
+	NewKeys3  float64            `json:"new_key_ratio_1e3"`
+	ByAttack2 map[string]float64 `json:"recall_1e2_by_attack"`
+	ByAttack3 map[string]float64 `json:"recall_1e3_by_attack"`
+	Fixed     []FixedScore       `json:"fixed"`
 }
 
 // Options of Run.
 type Options struct {
-	NAB   fs.FS // folder of labelled series; nil: none
-	Seeds []uint64
-	Keys  int // generated principals per seed
+	NAB      fs.FS // folder of labelled series; nil: none
+	Fit      int   // constants of the gauge model to fit to them; 0: none
+	Seeds    []uint64
+	Keys     int               // generated principals per seed
+	Windows  bool              // also measure windows and rules; takes a gigabyte and a half
+	Progress func(what string) // nil: nobody asks
 }
 
-// Run measures how well the learned thresholds detect, and what they cost.
+// Run measures how well the learned thresholds detect, and what detection
+// costs.
 func Run(opts Options) (*Report, error) {
-	r := &Report{}
-	var err error
-	if opts.NAB != nil {
-		if r.NAB, err = NAB(opts.NAB); err != nil {
-			return nil, fmt.Errorf("labelled series: %w", err)
+	say := func(format string, args ...any) {
+		if opts.Progress != nil {
+			opts.Progress(fmt.Sprintf(format, args...))
 		}
 	}
+	r := &Report{}
 	for _, seed := range opts.Seeds {
+		say("%d generated principals, seed %d", opts.Keys, seed)
 		s, err := Synthetic(seed, opts.Keys)
 		if err != nil {
 			return nil, fmt.Errorf("seed %d: %w", seed, err)
 		}
 		r.Synthetic = append(r.Synthetic, s)
-		n := float64(len(opts.Seeds))
-		r.Mean.Recall2 += s.Recall2 / n
-		r.Mean.Recall3 += s.Recall3 / n
-		r.Mean.NewKeys2 += s.NewKeyFalseAlarms.Ratio2 / n
-		r.Mean.NewKeys3 += s.NewKeyFalseAlarms.Ratio3 / n
 	}
-	r.Cost, err = measureCost()
-	return r, err
+	r.Mean = meanOf(r.Synthetic)
+	if err := r.labelled(opts, say); err != nil {
+		return nil, fmt.Errorf("labelled series: %w", err)
+	}
+	return r, r.costs(opts, say)
 }
 
-// measureCost times the models on generated activity.
-func measureCost() (Cost, error) {
-	c := Cost{Bytes: baseline.StateBytes, GaugeBytes: baseline.GaugeBytes}
-	m, err := baseline.NewModel(baseline.Spec{By: []string{"actor.root"}})
-	if err != nil {
-		return c, err
+func (r *Report) labelled(opts Options, say func(string, ...any)) (err error) {
+	if opts.NAB == nil {
+		return nil
 	}
-	rng := rand.New(rand.NewPCG(1, 1))
-	account := make([]*synthKey, accountKeys)
-	for i := range account {
-		account[i] = newKey(rng)
+	say("labelled series")
+	if r.NAB, err = NAB(opts.NAB); err != nil || opts.Fit == 0 {
+		return err
 	}
-	pop, states, n := m.NewPopulation(), make([]baseline.State, len(account)), 0
-	begin := cpuTime()
-	for t := range synthWindows {
-		for i, k := range account {
-			if y := k.counts[t]; y > 0 {
-				p := m.Touch(&states[i], uint32(synthFirst+t), y)
-				score := m.Score(&states[i], &pop, p)
-				baseline.LearnPopulation(&pop, p)
-				m.Learn(&states[i], p, &score)
-				n++
+	say("a fit of %d constants to them", opts.Fit)
+	r.Fit, err = Fit(opts.NAB, opts.Fit)
+	return err
+}
+
+func (r *Report) costs(opts Options, say func(string, ...any)) (err error) {
+	say("costs")
+	if r.Cost, err = measureCost(); err != nil || !opts.Windows {
+		return err
+	}
+	say("windows")
+	if r.Windows, err = measureWindows(); err != nil {
+		return err
+	}
+	for _, load := range loads {
+		say("%d rules with %d open windows each", load.Rules, load.Each)
+		if err := load.measure(); err != nil {
+			return err
+		}
+		r.Rules = append(r.Rules, load)
+	}
+	return nil
+}
+
+// meanOf is the mean of the reports of some seeds.
+func meanOf(list []*SyntheticReport) SyntheticMean {
+	m := SyntheticMean{ByAttack2: map[string]float64{}, ByAttack3: map[string]float64{}}
+	n := float64(len(list))
+	for i, s := range list {
+		m.Recall2 += s.Recall2 / n
+		m.Recall3 += s.Recall3 / n
+		m.NewKeys2 += s.NewKeyFalseAlarms.Ratio2 / n
+		m.NewKeys3 += s.NewKeyFalseAlarms.Ratio3 / n
+		for _, name := range attackNames {
+			m.ByAttack2[name] += s.ByAttack2[name] / n
+			m.ByAttack3[name] += s.ByAttack3[name] / n
+		}
+		for k, f := range s.Fixed {
+			if i == 0 {
+				m.Fixed = append(m.Fixed, FixedScore{Score: f.Score, Gated: f.Gated})
 			}
+			m.Fixed[k].Recall += f.Recall / n
+			m.Fixed[k].False += f.False / n
 		}
 	}
-	c.NS = float64((cpuTime() - begin).Nanoseconds()) / float64(n)
-	var g baseline.Gauge
-	begin = cpuTime()
-	for t := range 20 * synthWindows {
-		g.Add(float64(account[t%2].counts[t%synthWindows]), t/12%24)
-	}
-	c.GaugeNS = float64((cpuTime() - begin).Nanoseconds()) / float64(20*synthWindows)
-	return c, nil
-}
-
-// cpuTime is the processor time of the process, which other programs do not
-// stretch.
-func cpuTime() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	return m
 }
