@@ -132,7 +132,7 @@ func (m *Model) fade(n, to float64) float64 {
 
 // Score is what a point is worth, in −log₁₀ of a probability.
 type Score struct {
-	Short, Long float64 // evidence of the window count and of the long sum
+	Short, Long float64 // evidence of the window count and of the long sum, each at its hour
 	Off         float64 // evidence of the hour
 	Population  float64 // what the population alone says of the sizes
 	X           float64 // how unusual the hour is; see unusualHour
