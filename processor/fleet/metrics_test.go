@@ -113,7 +113,7 @@ func TestCountersBeginAtZero(t *testing.T) {
 			t.Errorf("%s is not there", d.name)
 		}
 	}
-	for name, n := range map[string]int{"cairn_pieces_total": 4, "cairn_reloads_total": 4, "cairn_kcl_lease_events_total": 5} {
+	for name, n := range map[string]int{"cairn_pieces_total": 4, "cairn_reloads_total": 6, "cairn_kcl_lease_events_total": 5} {
 		got := 0
 		for have := range page {
 			if strings.HasPrefix(have, name+" ") {
