@@ -31,7 +31,7 @@ func measureCost() (Cost, error) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	account := make([]*synthKey, accountKeys)
 	for i := range account {
-		account[i] = newKey(rng)
+		account[i] = newKey(rng, usual)
 	}
 	c.NS = least(func() int { return countPass(m, account) })
 	c.GaugeNS = least(func() int { return gaugePass(account) })

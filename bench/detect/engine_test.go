@@ -34,7 +34,7 @@ func TestEngineAtDefaults(t *testing.T) {
 	keys := make([]*synthKey, 240)
 	days := 0.0
 	for i := range keys {
-		keys[i] = newKey(rng)
+		keys[i] = newKey(rng, usual)
 		days += float64(synthWindows-max(keys[i].born, synthTest*dayWindows)) / dayWindows
 	}
 	found := map[*synthKey]bool{}

@@ -60,6 +60,14 @@ func (r *Report) printSynthetic(line func(...string)) {
 		}
 	}
 	line()
+	if len(r.Varied) == 0 {
+		return
+	}
+	line("found, if principals had other habits", "1 in 100", "1 in 1,000", "new principals")
+	for _, v := range r.Varied {
+		line(v.Habits, num("%.1f %%", v.Recall2), num("%.1f %%", v.Recall3), num("%.1f ×", v.NewKeys2))
+	}
+	line()
 }
 
 var attackTitles = [attacks]string{

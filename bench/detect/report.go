@@ -9,8 +9,9 @@ import (
 type Report struct {
 	Synthetic []*SyntheticReport `json:"synthetic"`
 	Mean      SyntheticMean      `json:"synthetic_mean"`
-	NAB       *NABReport         `json:"nab,omitempty"` // only with a folder of labelled series
-	Fit       *FitReport         `json:"fit,omitempty"` // only when asked for
+	Varied    []VariedReport     `json:"varied,omitempty"` // only when asked for
+	NAB       *NABReport         `json:"nab,omitempty"`    // only with a folder of labelled series
+	Fit       *FitReport         `json:"fit,omitempty"`    // only when asked for
 	Cost      Cost               `json:"cost"`
 	Windows   []WindowCost       `json:"windows,omitempty"` // only when asked for
 	Rules     []RuleCost         `json:"rules,omitempty"`
@@ -27,12 +28,32 @@ type SyntheticMean struct {
 	Fixed     []FixedScore       `json:"fixed"`
 }
 
+// VariedReport is the mean over the seeds if principals had other habits than
+// those that the constants were chosen for.
+type VariedReport struct {
+	Habits string `json:"habits"`
+	SyntheticMean
+}
+
+// variations are habits under which detection should not fall apart.
+var variations = []struct {
+	name string
+	habits
+}{
+	{"people work at night ten times as often", habits{10 * usual.night, usual.session, usual.drift}},
+	{"people work at night a hundred times as often", habits{100 * usual.night, usual.session, usual.drift}},
+	{"sessions of 20 minutes", habits{usual.night, 3, usual.drift}},
+	{"sessions of an hour and three quarters", habits{usual.night, 20, usual.drift}},
+	{"busy services drift more than twice as much", habits{usual.night, usual.session, 0.2}},
+}
+
 // Options of Run.
 type Options struct {
 	NAB      fs.FS // folder of labelled series; nil: none
 	Fit      int   // constants of the gauge model to fit to them; 0: none
 	Seeds    []uint64
 	Keys     int               // generated principals per seed
+	Vary     bool              // also with principals of other habits
 	Windows  bool              // also measure windows and rules; takes a gigabyte and a half
 	Progress func(what string) // nil: nobody asks
 }
@@ -46,19 +67,42 @@ func Run(opts Options) (*Report, error) {
 		}
 	}
 	r := &Report{}
-	for _, seed := range opts.Seeds {
-		say("%d generated principals, seed %d", opts.Keys, seed)
-		s, err := Synthetic(seed, opts.Keys)
-		if err != nil {
-			return nil, fmt.Errorf("seed %d: %w", seed, err)
-		}
-		r.Synthetic = append(r.Synthetic, s)
+	if err := r.generated(opts, say); err != nil {
+		return nil, err
 	}
-	r.Mean = meanOf(r.Synthetic)
 	if err := r.labelled(opts, say); err != nil {
 		return nil, fmt.Errorf("labelled series: %w", err)
 	}
 	return r, r.costs(opts, say)
+}
+
+func (r *Report) generated(opts Options, say func(string, ...any)) (err error) {
+	r.Synthetic, err = seeds(opts, usual, say)
+	r.Mean = meanOf(r.Synthetic)
+	if err != nil || !opts.Vary {
+		return err
+	}
+	for _, v := range variations {
+		say("%s", v.name)
+		list, err := seeds(opts, v.habits, say)
+		if err != nil {
+			return err
+		}
+		r.Varied = append(r.Varied, VariedReport{v.name, meanOf(list)})
+	}
+	return nil
+}
+
+func seeds(opts Options, h habits, say func(string, ...any)) (list []*SyntheticReport, err error) {
+	for _, seed := range opts.Seeds {
+		say("%d generated principals, seed %d", opts.Keys, seed)
+		s, err := synthetic(seed, opts.Keys, h)
+		if err != nil {
+			return nil, fmt.Errorf("seed %d: %w", seed, err)
+		}
+		list = append(list, s)
+	}
+	return list, nil
 }
 
 func (r *Report) labelled(opts Options, say func(string, ...any)) (err error) {

@@ -36,6 +36,24 @@ func TestReportKeys(t *testing.T) {
 	}
 }
 
+// TestVary: other habits make other activity, and each is reported.
+func TestVary(t *testing.T) {
+	r, err := Run(Options{Seeds: []uint64{3}, Keys: 90, Vary: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Varied) != len(variations) {
+		t.Fatalf("%d variations", len(r.Varied))
+	}
+	seen := map[float64]bool{r.Mean.Fixed[0].False: true}
+	for _, v := range r.Varied {
+		if seen[v.Fixed[0].False] || v.Recall2 <= 0 {
+			t.Errorf("%s: %+v", v.Habits, v.SyntheticMean)
+		}
+		seen[v.Fixed[0].False] = true
+	}
+}
+
 // TestMeanOf: each figure is the mean of the seeds.
 func TestMeanOf(t *testing.T) {
 	one := &SyntheticReport{Recall2: 40, Recall3: 10, ByAttack2: map[string]float64{"scan": 30}, ByAttack3: map[string]float64{"scan": 8}, Fixed: []FixedScore{{4, true, 60, 0.02}}}
@@ -57,6 +75,7 @@ func TestPrint(t *testing.T) {
 		Synthetic: []*SyntheticReport{{Seed: 9, Keys: 3000, Attacks: 900}},
 		Mean: SyntheticMean{Recall2: 71.26, Recall3: 51.3, NewKeys2: 1.25, ByAttack2: map[string]float64{"scan": 44}, ByAttack3: map[string]float64{"scan": 33},
 			Fixed: []FixedScore{{4, false, 11, 0.5}, {4, true, 66.6, 0.0123}}},
+		Varied:  []VariedReport{{"no sleep", SyntheticMean{Recall2: 48.4, Recall3: 31.2, NewKeys2: 0.7}}},
 		NAB:     &NABReport{Files: 31, Points: 10, Windows: 57, Standard: 72, RewardLowFP: 67, RewardLowFN: 75, Threshold: 6.5, Fixed: NABScores{6.4, 70, 60, 50}},
 		Fit:     &FitReport{Fitted: []string{"edge"}, Configurations: 5, Spread: 5.4, Sets: []FitSet{{Name: "fitted", Seen: NABScores{18, 70, 60, 50}, Unseen: NABScores{17, 66, 55, 44}, UnseenDeviation: NABScores{1, 1.7, 1, 1}}}},
 		Cost:    Cost{140, 192, 61, 256},
@@ -72,7 +91,7 @@ func TestPrint(t *testing.T) {
 	got := strings.Join(strings.Fields(b.String()), " ")
 	for _, want := range []string{
 		"seeds 9, 900 attacks", "chosen on seeds 1 to 4", "one false alarm in 100 principal-days 71.3 % 63 % 70 %", "one in 1,000 51.3 % 38 % 50 %", "1.2 × 3 × 2 ×",
-		"ten more calls per window for half an hour 44 % 33 %", "score 4 66.6 % 1.23",
+		"ten more calls per window for half an hour 44 % 33 %", "score 4 66.6 % 1.23", "no sleep 48.4 % 31.2 % 0.7 ×",
 		"chosen on the whole Numenta benchmark", "6.50 72.0 / 67.0 / 75.0 71 / 66 / 74 74 / 70 / 77", "default threshold, 6.4 70.0 / 60.0 / 50.0",
 		"fitted 70.0 / 60.0 / 50.0 66.0 / 55.0 / 44.0 ± 1.7 18.0", "± 5.4", "fitted: edge 0.05",
 		"140 ns, 192 B 300 ns, 200 B 150 ns", "61 ns, 256 B 300 ns, 256 B 100 ns", "count 1000 900 k updates/s 500 k 1000 k", "800 rules, 1000 windows each 800000 65 k events/s",

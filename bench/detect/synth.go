@@ -56,15 +56,25 @@ type synthKey struct {
 	to     int
 }
 
+// habits are what the generator assumes of its principals beyond the shape of
+// their activity.
+type habits struct {
+	night   float64 // sessions that people begin per window outside of working hours
+	session float64 // mean windows of a session after its first
+	drift   float64 // of what busy services do, in the log, per window
+}
+
+var usual = habits{night: 2e-5, session: 8, drift: 0.08}
+
 // newKey makes a principal and all it does.
-func newKey(rng *rand.Rand) *synthKey {
+func newKey(rng *rand.Rand, h habits) *synthKey {
 	k := &synthKey{counts: make([]uint32, synthWindows), scale: math.Exp(0.5 + 1.2*rng.NormFloat64())}
 	if rng.Float64() < 0.2 {
 		k.born = rng.IntN(28 * dayWindows)
 	}
 	switch p := rng.Float64(); {
 	case p < 0.50:
-		k.live(rng)
+		k.live(rng, h)
 	case p < 0.75:
 		k.kind = steady
 		for t := k.born; t < synthWindows; t++ {
@@ -73,24 +83,24 @@ func newKey(rng *rand.Rand) *synthKey {
 	case p < 0.92:
 		k.schedule(rng)
 	default:
-		k.work(rng)
+		k.work(rng, h)
 	}
 	k.inject(rng)
 	return k
 }
 
 // live is a person: sessions in working hours, and rarely outside of them.
-func (k *synthKey) live(rng *rand.Rand) {
+func (k *synthKey) live(rng *rand.Rand, h habits) {
 	k.zone = [...]int{0, -5, -8, 1, 9}[rng.IntN(5)]
 	k.shape = 0.3 + rng.Float64()
 	session := 0
 	for t := k.born; t < synthWindows; t++ {
-		p := 2e-5
+		p := h.night
 		if hour, weekend := k.local(t); !weekend && hour >= 9 && hour < 18 {
 			p = 0.06
 		}
 		if session == 0 && rng.Float64() < p {
-			session = 1 + int(8*rng.ExpFloat64())
+			session = 1 + int(h.session*rng.ExpFloat64())
 		}
 		if session > 0 {
 			session--
@@ -124,11 +134,11 @@ func (k *synthKey) schedule(rng *rand.Rand) {
 }
 
 // work is a service that is always busy, with the rhythm of a day.
-func (k *synthKey) work(rng *rand.Rand) {
+func (k *synthKey) work(rng *rand.Rand, h habits) {
 	k.kind = busy
 	phase, drift := rng.Float64()*2*math.Pi, 0.0
 	for t := range synthWindows {
-		drift = 0.97*drift + 0.08*rng.NormFloat64()
+		drift = 0.97*drift + h.drift*rng.NormFloat64()
 		mean := 40 * k.scale * math.Exp(drift) * (1 + 0.6*math.Sin(2*math.Pi*float64(t)/dayWindows+phase))
 		if _, weekend := k.local(t); weekend {
 			mean /= 2

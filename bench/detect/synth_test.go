@@ -77,7 +77,7 @@ func TestGenerator(t *testing.T) {
 		}
 	}
 	person := &synthKey{counts: make([]uint32, synthWindows), scale: 5}
-	person.live(rng)
+	person.live(rng, usual)
 	day, night := 0.0, 0.0
 	for i, y := range person.counts {
 		if hour, weekend := person.local(i); weekend || hour < 7 || hour > 21 {

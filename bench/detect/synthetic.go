@@ -57,7 +57,9 @@ type alarm struct {
 
 // Synthetic generates keys principals from a seed and judges them by the
 // count model with its defaults.
-func Synthetic(seed uint64, keys int) (*SyntheticReport, error) {
+func Synthetic(seed uint64, keys int) (*SyntheticReport, error) { return synthetic(seed, keys, usual) }
+
+func synthetic(seed uint64, keys int, h habits) (*SyntheticReport, error) {
 	var alarms []alarm
 	report := &SyntheticReport{Seed: seed, Keys: keys}
 	days := 0.0
@@ -65,7 +67,7 @@ func Synthetic(seed uint64, keys int) (*SyntheticReport, error) {
 		rng := rand.New(rand.NewPCG(seed, uint64(first)))
 		account := make([]*synthKey, min(accountKeys, keys-first))
 		for i := range account {
-			account[i] = newKey(rng)
+			account[i] = newKey(rng, h)
 			days += float64(synthWindows-max(account[i].born, synthTest*dayWindows)) / dayWindows
 			report.NewKeyFalseAlarms.KeyDays += youngDays(account[i])
 		}

@@ -14,6 +14,7 @@ type benchDetectCmd struct {
 	Fit     int      `help:"Also fit the first N constants of the gauge model to the series of --nab, and score the fit on files that it did not see. 4 take half a minute, 12 some minutes." placeholder:"N"`
 	Seeds   []uint64 `help:"Seeds of the generated principals. Seeds 1 to 4 were used to choose constants." default:"5,6,7,8"`
 	Keys    int      `help:"Generated principals per seed." default:"3000"`
+	Vary    bool     `help:"Also with principals of five other habits, to see what rests on the generator's."`
 	Windows bool     `help:"Measure windows and rules too, which takes 1.5 GB of memory." default:"true" negatable:""`
 }
 
@@ -34,7 +35,7 @@ func (c *benchDetectCmd) Run(e *env) error {
 		return usageError{errors.New("--keys must be above 0")}
 	}
 	opts := detect.Options{
-		Fit: c.Fit, Seeds: c.Seeds, Keys: c.Keys, Windows: c.Windows,
+		Fit: c.Fit, Seeds: c.Seeds, Keys: c.Keys, Vary: c.Vary, Windows: c.Windows,
 		Progress: func(what string) { _, _ = fmt.Fprintln(e.err, what) },
 	}
 	if c.NAB != "" {
