@@ -101,6 +101,7 @@ func RunTests(opts TestOptions, sources ...fs.FS) (*TestReport, error) {
 		return nil, err
 	}
 	for _, source := range sources {
+		run.done = map[string]bool{}
 		if err := fs.WalkDir(source, ".", run.visit(source)); err != nil {
 			return nil, fmt.Errorf("read the tests: %w", err)
 		}
@@ -117,6 +118,7 @@ type testRun struct {
 	catalogue *resource.Catalogue
 	report    *TestReport
 	problems  []error
+	done      map[string]bool // files of the source in hand
 }
 
 func (t *testRun) visit(source fs.FS) fs.WalkDirFunc {
@@ -130,14 +132,19 @@ func (t *testRun) visit(source fs.FS) fs.WalkDirFunc {
 				return fs.SkipDir
 			}
 		case !e.IsDir() && (strings.HasSuffix(name, ".test.yml") || strings.HasSuffix(name, ".test.yaml") || base == "info.yml"):
-			results, err := t.file(source, name)
-			if err != nil {
-				t.problems = append(t.problems, err)
-			}
-			t.report.Results = append(t.report.Results, results...)
+			t.note(t.once(source, name))
+		case !e.IsDir() && (strings.HasSuffix(name, ".yml") || strings.HasSuffix(name, ".yaml")):
+			t.note(t.inRule(source, name))
 		}
 		return nil
 	}
+}
+
+func (t *testRun) note(results []TestResult, err error) {
+	if err != nil {
+		t.problems = append(t.problems, err)
+	}
+	t.report.Results = append(t.report.Results, results...)
 }
 
 // untested names the rules that lack a test.
