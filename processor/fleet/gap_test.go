@@ -207,3 +207,39 @@ func TestGapWhileReading(t *testing.T) {
 	}
 	p.checkGap(&manifest.Gap{From: seq1, To: seq3, FromTime: time.Date(2026, 3, 1, 12, 30, 0, 0, time.UTC), ToTime: time.Date(2026, 3, 1, 13, 0, 0, 0, time.UTC), Reason: "retention"}, time.Time{})
 }
+
+// A shard on which nothing happens for a day, and which is read to its tip, has
+// lost nothing when the next record comes.
+func TestNoGapInAQuietShard(t *testing.T) {
+	p := newPlace(t, "trail", single(created))
+	stream, client := newTrimmed(t, 24*time.Hour)
+	p.cfg.Kinesis = client
+	s, err := p.worker().open(t.Context(), info(theShard))
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
+	if err := s.Process(t.Context(), batch(now, record(seq1, now))); err != nil {
+		t.Fatal(err)
+	}
+	for range 30 {
+		now = now.Add(time.Hour)
+		if err := s.Idle(t.Context(), now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stream.left = []arrived{{sequence: seq3, at: now}}
+	if err := s.Process(t.Context(), batch(now.Add(time.Second), record(seq3, now))); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Release(t.Context(), now.Add(time.Second), false); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p.checkGap(nil, time.Time{})
+	if n := stream.count("DescribeStreamSummary"); n != 0 {
+		t.Errorf("the stream was asked %d times", n)
+	}
+}
