@@ -1,7 +1,6 @@
 package kcl
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
@@ -43,7 +42,7 @@ func TestLagInRecordsOfAStream(t *testing.T) {
 		if ms := page["cairn_kcl_lag_milliseconds "+h.shard]; ms != float64(aws.ToInt64(out.MillisBehindLatest)) {
 			t.Errorf("lag %v ms, the stream says %d", ms, aws.ToInt64(out.MillisBehindLatest))
 		}
-		t.Log(fmt.Sprintf("unread %d, estimate %.0f, %d ms behind", unread, got, aws.ToInt64(out.MillisBehindLatest)))
+		t.Logf("unread %d, estimate %.0f, %d ms behind", unread, got, aws.ToInt64(out.MillisBehindLatest))
 		switch {
 		case unread == 0 && got != 0:
 			t.Errorf("%v records at the tip", got)
