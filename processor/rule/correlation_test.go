@@ -36,13 +36,13 @@ func TestTheExamplesLoad(t *testing.T) {
 	for _, r := range set.Rules() {
 		kinds[r.Kind.String()]++
 	}
-	// the fifteen documents of the examples: eight of single events, four correlations, and one of each other kind
-	want := map[string]int{"match": 8, "correlation": 4, "first_seen": 1, "baseline": 1, "resource": 1}
+	// the 22 documents of the examples, and the selection of the one in the old form, whose document became a correlation
+	want := map[string]int{"match": 14, "correlation": 6, "first_seen": 1, "baseline": 1, "resource": 2}
 	if diff := cmp.Diff(want, kinds); diff != "" {
 		t.Error(diff)
 	}
-	if len(report.Silenced) != 6 || len(report.Warnings) != 0 {
-		t.Errorf("silenced %q, warnings %q", report.Silenced, report.Warnings)
+	if len(report.Silenced) != 8 || len(report.Warnings) != 0 || len(report.Converted) != 1 || report.Patterns != 1 || len(report.Lists) != 2 {
+		t.Errorf("the report is\n%s", report)
 	}
 }
 
