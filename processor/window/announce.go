@@ -76,7 +76,7 @@ func (e *Engine) start(g *group, f Firing, ev *Event) {
 	e.emit(g, f)
 	for _, m := range g.rule.outer {
 		chained := *ev
-		chained.ID, chained.Time = f.Trigger, f.Time
+		chained.ID, chained.Time, chained.own = f.Trigger, f.Time, ""
 		e.match(e.rules[m.rule], []member{m}, &chained)
 	}
 }

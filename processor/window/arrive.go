@@ -3,7 +3,6 @@ package window
 import (
 	"math/bits"
 	"slices"
-	"strings"
 
 	"github.com/cespare/xxhash/v2"
 )
@@ -20,8 +19,10 @@ func (e *Engine) match(r *rule, steps []member, ev *Event) {
 		r.counts.Late++
 		return
 	}
-	h := hit{sec: sec, ev: ev, id: strings.Clone(ev.ID)}
-	if !r.read(&h, steps) {
+	h := e.borrow()
+	defer e.giveBack()
+	*h = hit{sec: sec, ev: ev, id: ev.ownID()}
+	if !r.read(h, steps) {
 		r.counts.NoValue++
 		return
 	}
@@ -33,16 +34,27 @@ func (e *Engine) match(r *rule, steps []member, ev *Event) {
 	}
 	if values, ok := e.single(r, ev, steps); ok {
 		if g := e.group(r, ev, values); g != nil {
-			e.take(g, &h)
+			e.take(g, h)
 		}
 		return
 	}
 	for _, values := range r.groupsOf(ev, steps) {
 		if g := e.group(r, ev, values); g != nil {
-			e.take(g, &h)
+			e.take(g, h)
 		}
 	}
 }
+
+// borrow gives a hit for the match in hand, which may bring others about before
+// it gives it back.
+func (e *Engine) borrow() *hit {
+	if e.lent++; e.lent > len(e.lend) {
+		e.lend = append(e.lend, &hit{})
+	}
+	return e.lend[e.lent-1]
+}
+
+func (e *Engine) giveBack() { e.lent-- }
 
 // single are the values of the grouping fields in the usual case that each has
 // one. They are valid until the next call.
@@ -219,6 +231,9 @@ func (e *Engine) late(g *group, h *hit, at int, added bool) {
 // it is so.
 func (g *group) possible(at int) bool {
 	r, sec := g.rule, g.entries[at].sec
+	if r.spec.Type == ValueCount { // each entry is a value
+		return r.holds(float64(g.index(sec+r.span) - g.index(sec-r.span+1)))
+	}
 	var all reach
 	for i := at; i >= 0 && g.entries[i].sec > sec-r.span; i-- {
 		if all.add(r, &g.entries[i]) {
@@ -257,19 +272,17 @@ func (g *group) holdsAt(at int) bool {
 
 // reach is an upper limit of what a measure could come to.
 type reach struct {
-	n, keys int64
-	sum     num
-	rules   uint32
+	n     int64
+	sum   num
+	rules uint32
 }
 
 // add takes an entry in and says whether the condition could hold now.
 func (u *reach) add(r *rule, e *entry) bool {
-	u.n, u.keys, u.sum, u.rules = u.n+e.n, u.keys+1, u.sum.plus(e.sum), u.rules|uint32(e.key)
+	u.n, u.sum, u.rules = u.n+e.n, u.sum.plus(e.sum), u.rules|uint32(e.key)
 	switch r.spec.Type {
 	case EventCount:
 		return r.holds(float64(u.n))
-	case ValueCount:
-		return r.holds(float64(u.keys))
 	case ValueSum:
 		return r.holds(u.sum.float())
 	}

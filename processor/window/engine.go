@@ -41,6 +41,15 @@ type Event struct {
 	// triggers, so it should be short, and hang on nothing larger. It is asked for
 	// when it is needed only.
 	Context func() string
+
+	own string // ID, free of the buffer that it came in
+}
+
+func (ev *Event) ownID() string {
+	if ev.own == "" {
+		ev.own = strings.Clone(ev.ID)
+	}
+	return ev.own
 }
 
 func (ev *Event) context() string {
@@ -66,6 +75,8 @@ type Engine struct {
 	dirty    []*group
 	changed  []*held
 	hits     []member // scratch
+	lend     []*hit   // scratch of matches, of which lent are in use
+	lent     int
 	name     []byte   // scratch
 	values   []string // scratch
 	err      error
@@ -215,7 +226,7 @@ func (e *Engine) closeOf(r *rule) int64 {
 // until the next call. Advance must have been called with the watermark that
 // holds on the event's arrival.
 func (e *Engine) Event(ev *Event) ([]Firing, error) {
-	e.out, e.hits = e.out[:0], e.hits[:0]
+	e.out, e.hits, ev.own = e.out[:0], e.hits[:0], ""
 	for _, id := range ev.Matched {
 		e.hits = append(e.hits, e.by[id]...)
 	}
