@@ -190,13 +190,19 @@ func (s *Shard) nextManifest() *manifest.Manifest {
 	m.Source = s.cfg.Source(s.position)
 	m.Config.Rules, m.Config.Accounts = s.cfg.Rules.Hash(), s.cfg.Accounts.Digest()
 	m.Outbox = int64(len(s.outbox.keys))
-	m.Gaps = append(slices.Clip(m.Gaps), s.gaps...)
+	m.Gaps = newest(append(slices.Clip(m.Gaps), s.gaps...), mostGaps)
 	if !s.now.IsZero() {
 		m.Committed = s.now.UTC()
 	}
 	m.Snapshots = s.inventory.snapshots()
 	return m
 }
+
+// mostGaps are kept in a manifest: a shard that stays where its stream removes
+// records adds one a minute. All of them are in the table progress.
+const mostGaps = 1000
+
+func newest[T any](all []T, most int) []T { return all[max(0, len(all)-most):] }
 
 // uploadAge is how old an upload may be when a manifest refers to it. The
 // collector deletes what nothing refers to after 48 hours, so an owner that was

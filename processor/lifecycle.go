@@ -88,12 +88,12 @@ func (s *Shard) End(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// Lost notes input that was gone before it could be read. It is in the next
-// commit and in the table progress.
+// Lost notes input that may have been gone before it could be read. It is in
+// the next commit and in the table progress.
 func (s *Shard) Lost(g manifest.Gap) {
 	s.gaps = append(s.gaps, g)
 	s.open.Gaps = append(s.open.Gaps, g)
-	s.cfg.logger().Error("records were lost before they could be read", "from", g.From, "to", g.To, "reason", g.Reason)
+	s.cfg.logger().Error("records may have been lost before they could be read", "from", g.From, "to", g.To, "reason", g.Reason)
 }
 
 // seal takes the published files out of the manifest, so that files which are

@@ -70,7 +70,7 @@ type Manifest struct {
 
 	Outbox    int64       `json:"outbox,omitempty"` // alerts in the state that are not known to be delivered
 	Snapshots []Snapshots `json:"snapshots,omitempty"`
-	Gaps      []Gap       `json:"gaps,omitempty"`
+	Gaps      []Gap       `json:"gaps,omitempty"` // the newest; the table progress has all
 
 	Closed    bool      `json:"closed"` // the shard has ended and all of it is published
 	Config    Config    `json:"config"`
