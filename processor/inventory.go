@@ -30,7 +30,7 @@ type inventory struct {
 	// moved are the resources that have an id since it, and were known by a name
 	// alone before.
 	moved []detect.Move
-	err  error     // of a look-up of a name, which has no way to return one
+	err   error // of a look-up of a name, which has no way to return one
 
 	// parts are the parts of the hash range and their snapshots. A change beyond
 	// the next one must not show in it, so the record as it was is kept beside
