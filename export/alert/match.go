@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/cairnstream/cairn/export"
+	"github.com/cairnstream/cairn/export/yamlat"
 )
 
 // condition is a map of the key match: all its tests must hold.
@@ -78,14 +79,14 @@ func column(name string) func(*export.FindingRow) []string {
 // conditions reads the key match: a map, or a list of maps of which one must
 // hold.
 func (r *reader) conditions(n *node) (out []condition) {
-	for _, m := range n.list() {
-		if m.kind != 'm' || len(m.keys) == 0 {
+	for _, m := range n.List() {
+		if m.Kind != yamlat.Map || len(m.Keys) == 0 {
 			r.fail(m, "match is a map from columns of a finding to values, such as {account_id: '123456789012'}")
 			continue
 		}
 		var c condition
-		for i, k := range m.keys {
-			c = append(c, r.test(k, m.items[i]))
+		for i, k := range m.Keys {
+			c = append(c, r.test(k, m.Items[i]))
 		}
 		out = append(out, c)
 	}
@@ -93,7 +94,7 @@ func (r *reader) conditions(n *node) (out []condition) {
 }
 
 func (r *reader) test(k, v *node) (t test) {
-	name, modifier, _ := strings.Cut(k.text, "|")
+	name, modifier, _ := strings.Cut(k.Text, "|")
 	if t.texts = column(name); t.texts == nil {
 		r.fail(k, "a finding has no column %q; there are %s, fields.NAME and group_key.NAME", name, strings.Join(slices.Sorted(maps.Keys(columns)), ", "))
 	}
@@ -111,11 +112,11 @@ func (r *reader) test(k, v *node) (t test) {
 	default:
 		r.fail(k, "unknown modifier %q; there are contains, startswith, endswith, neq", modifier)
 	}
-	for _, item := range v.list() {
-		switch item.kind {
-		case 's':
-			t.patterns = append(t.patterns, before+item.text+after)
-		case '0':
+	for _, item := range v.List() {
+		switch item.Kind {
+		case yamlat.Text, yamlat.Number, yamlat.Bool:
+			t.patterns = append(t.patterns, before+item.Text+after)
+		case yamlat.Null:
 			t.null = true
 		default:
 			r.fail(item, "%s is compared with texts", name)

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"text/template"
+
+	"github.com/cairnstream/cairn/export/yamlat"
 )
 
 // kind is what can be set for sinks of a kind.
@@ -81,11 +83,11 @@ type reader struct {
 }
 
 func (r *reader) fail(n *node, format string, args ...any) {
-	r.problems = append(r.problems, &problem{r.file, n.line, n.col, fmt.Sprintf(format, args...)})
+	r.problems = append(r.problems, n.Problem(r.file, format, args...))
 }
 
 func (r *reader) warn(n *node, format string, args ...any) {
-	r.warnings = append(r.warnings, (&problem{r.file, n.line, n.col, fmt.Sprintf(format, args...)}).Error())
+	r.warnings = append(r.warnings, n.Problem(r.file, format, args...).Error())
 }
 
 func (r *reader) read(data []byte) (list []*Sink) {
@@ -94,14 +96,14 @@ func (r *reader) read(data []byte) (list []*Sink) {
 		r.problems = append(r.problems, err)
 		return nil
 	}
-	if root == nil || root.kind == '0' {
+	if root == nil || root.Kind == yamlat.Null {
 		return nil
 	}
-	if root.kind != 'l' {
+	if root.Kind != yamlat.List {
 		r.fail(root, "the sinks file is a list: begin each sink with \"- name: …\"")
 		return nil
 	}
-	for _, n := range root.items {
+	for _, n := range root.Items {
 		s := r.sink(n)
 		if s == nil {
 			continue
@@ -140,28 +142,28 @@ var common = []string{"name", "min_severity", "send", "match", "rate", "text"}
 
 // sink reads one entry of the list; nil when it has no name or kind.
 func (r *reader) sink(n *node) *Sink {
-	if n.kind != 'm' {
+	if n.Kind != yamlat.Map {
 		r.fail(n, "a sink is a map with a name and a kind, such as {name: team, slack: '${SLACK_URL}'}")
 		return nil
 	}
-	s := &Sink{MinSeverity: "medium", Send: []string{"start", "update"}, Origin: fmt.Sprintf("%s:%d", r.file, n.line), settings: map[string]setting{}}
+	s := &Sink{MinSeverity: "medium", Send: []string{"start", "update"}, Origin: fmt.Sprintf("%s:%d", r.file, n.Line), settings: map[string]setting{}}
 	found := 0
-	for i, k := range n.keys {
-		v := n.items[i]
-		if _, ok := kinds[k.text]; ok {
+	for i, k := range n.Keys {
+		v := n.Items[i]
+		if _, ok := kinds[k.Text]; ok {
 			if found++; found > 1 {
-				r.fail(k, "a sink has one kind: %s and %s are two", s.Kind, k.text)
+				r.fail(k, "a sink has one kind: %s and %s are two", s.Kind, k.Text)
 				continue
 			}
-			s.Kind = k.text
-			s.Rate = kinds[k.text].limit
+			s.Kind = k.Text
+			s.Rate = kinds[k.Text].limit
 			r.settings(s, k, v)
-		} else if !slices.Contains(common, k.text) {
-			r.fail(k, "unknown key %q in a sink; known are %s and the kinds %s", k.text, strings.Join(common, ", "), strings.Join(slices.Sorted(maps.Keys(kinds)), ", "))
+		} else if !slices.Contains(common, k.Text) {
+			r.fail(k, "unknown key %q in a sink; known are %s and the kinds %s", k.Text, strings.Join(common, ", "), strings.Join(slices.Sorted(maps.Keys(kinds)), ", "))
 		}
 	}
-	for i, k := range n.keys { // after the kind, which decides what they may be
-		r.common(s, k, n.items[i])
+	for i, k := range n.Keys { // after the kind, which decides what they may be
+		r.common(s, k, n.Items[i])
 	}
 	switch {
 	case s.Name == "":
@@ -179,24 +181,24 @@ func (r *reader) sink(n *node) *Sink {
 
 // common reads a key that all kinds have.
 func (r *reader) common(s *Sink, k, v *node) {
-	switch k.text {
+	switch k.Text {
 	case "name":
-		if v.kind != 's' || v.text == "" {
+		if !v.Scalar() || v.Text == "" {
 			r.fail(v, "the name of a sink is text")
 			return
 		}
-		s.Name = v.text
+		s.Name = v.Text
 	case "min_severity":
-		if s.MinSeverity = v.text; !slices.Contains(levels[1:], v.text) {
+		if s.MinSeverity = v.Text; !slices.Contains(levels[1:], v.Text) {
 			r.fail(v, "min_severity is one of %s; what is informational is never sent", strings.Join(levels[1:], ", "))
 		}
 	case "send":
 		s.Send = nil
-		for _, item := range v.list() {
-			if !slices.Contains(steps, item.text) {
-				r.fail(item, "send is a list of %s, not %q", strings.Join(steps, ", "), item.text)
+		for _, item := range v.List() {
+			if !slices.Contains(steps, item.Text) {
+				r.fail(item, "send is a list of %s, not %q", strings.Join(steps, ", "), item.Text)
 			}
-			s.Send = append(s.Send, item.text)
+			s.Send = append(s.Send, item.Text)
 		}
 	case "match":
 		s.match = r.conditions(v)
@@ -208,9 +210,9 @@ func (r *reader) common(s *Sink, k, v *node) {
 }
 
 func (r *reader) rate(s *Sink, v *node) {
-	rate, ok := parseRate(v.text)
+	rate, ok := parseRate(v.Text)
 	switch {
-	case !ok || v.kind != 's':
+	case !ok || !v.Scalar():
 		r.fail(v, "rate is a number of alerts per s, m or h, such as 60/m")
 	case s.Kind != "" && !kinds[s.Kind].joins:
 		r.fail(v, "%s takes no rate: its alerts cannot be joined into a digest", s.Kind)
@@ -223,19 +225,19 @@ func (r *reader) rate(s *Sink, v *node) {
 // alone.
 func (r *reader) settings(s *Sink, k, v *node) {
 	spec := kinds[s.Kind].settings
-	switch v.kind {
-	case 's':
+	switch v.Kind {
+	case yamlat.Text, yamlat.Number, yamlat.Bool:
 		r.setting(s, spec[0], v)
-	case 'm':
-		for i, name := range v.keys {
-			at := slices.IndexFunc(spec, func(o known) bool { return o.name == name.text })
+	case yamlat.Map:
+		for i, name := range v.Keys {
+			at := slices.IndexFunc(spec, func(o known) bool { return o.name == name.Text })
 			if at < 0 {
-				r.fail(name, "unknown key %q in %s; known are %s", name.text, s.Kind, names(spec))
+				r.fail(name, "unknown key %q in %s; known are %s", name.Text, s.Kind, names(spec))
 				continue
 			}
-			r.setting(s, spec[at], v.items[i])
+			r.setting(s, spec[at], v.Items[i])
 		}
-	case '0':
+	case yamlat.Null:
 	default:
 		r.fail(v, "%s is a map of %s, or its %s alone", s.Kind, names(spec), spec[0].name)
 		return
@@ -268,7 +270,7 @@ func (r *reader) setting(s *Sink, o known, v *node) {
 	case o.name == "headers":
 		r.headers(s, v)
 		return
-	case v.kind != 's':
+	case !v.Scalar():
 		r.fail(v, "%s of %s is text", o.name, s.Kind)
 		return
 	case o.name == "body":
@@ -303,28 +305,28 @@ func plainURL(text string) bool {
 var secretHeader = regexp.MustCompile(`(?i)auth|token|key|secret|cookie`)
 
 func (r *reader) headers(s *Sink, v *node) {
-	if v.kind != 'm' {
+	if v.Kind != yamlat.Map {
 		r.fail(v, "headers is a map from names to values")
 		return
 	}
 	s.headers = map[string]setting{}
-	for i, k := range v.keys {
-		if v.items[i].kind != 's' {
-			r.fail(v.items[i], "the header %s is text", k.text)
+	for i, k := range v.Keys {
+		if !v.Items[i].Scalar() {
+			r.fail(v.Items[i], "the header %s is text", k.Text)
 			continue
 		}
-		value, literal, ok := r.resolve(v.items[i])
+		value, literal, ok := r.resolve(v.Items[i])
 		if !ok {
 			continue
 		}
-		secret := secretHeader.MatchString(k.text)
+		secret := secretHeader.MatchString(k.Text)
 		if literal && secret {
-			r.warn(v.items[i], "the header %s is a key that stands in the file: write ${NAME} for a variable of the environment, or file:PATH", k.text)
+			r.warn(v.Items[i], "the header %s is a key that stands in the file: write ${NAME} for a variable of the environment, or file:PATH", k.Text)
 		}
 		if secret = secret || !literal; secret {
 			s.conceal(append(r.looked, value)...)
 		}
-		s.headers[k.text] = setting{value, secret}
+		s.headers[k.Text] = setting{value, secret}
 	}
 }
 
@@ -334,7 +336,7 @@ var variable = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
 // value stands in the file as it is.
 func (r *reader) resolve(v *node) (value string, literal, ok bool) {
 	literal, ok, r.looked = true, true, nil
-	value = variable.ReplaceAllStringFunc(v.text, func(ref string) string {
+	value = variable.ReplaceAllStringFunc(v.Text, func(ref string) string {
 		name := variable.FindStringSubmatch(ref)[1]
 		text, set := r.opts.Environment(name)
 		if !set || text == "" {
@@ -363,11 +365,11 @@ func (r *reader) resolve(v *node) (value string, literal, ok bool) {
 // template reads a template and tries it out, because a mistake that shows with
 // the first finding comes too late.
 func (r *reader) template(v *node) *template.Template {
-	if v.kind != 's' {
+	if !v.Scalar() {
 		r.fail(v, "a template is text")
 		return nil
 	}
-	t, err := template.New("template").Funcs(functions).Parse(v.text)
+	t, err := template.New("template").Funcs(functions).Parse(v.Text)
 	if err == nil {
 		err = t.Execute(&strings.Builder{}, exampleMessage())
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/cairnstream/cairn/export/yamlat"
 	"github.com/cairnstream/cairn/processor/rule"
 )
 
@@ -37,7 +38,7 @@ func (t *testRun) inRule(source fs.FS, name string) (results []TestResult, err e
 		if err := d.Decode(&doc); errors.Is(err, io.EOF) {
 			return results, nil
 		} else if err != nil {
-			return results, rule.SyntaxError(name, err)
+			return results, yamlat.SyntaxError(name, err)
 		}
 		more, err := t.named(source, name, &doc)
 		results = append(results, more...)

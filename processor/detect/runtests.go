@@ -12,6 +12,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/cairnstream/cairn/export/yamlat"
 	accounts "github.com/cairnstream/cairn/processor/account"
 	"github.com/cairnstream/cairn/processor/resource"
 	"github.com/cairnstream/cairn/processor/rule"
@@ -175,7 +176,7 @@ func (t *testRun) file(source fs.FS, name string) ([]TestResult, error) {
 	}
 	var f testFile
 	if err := yaml.UnmarshalWithOptions(data, &f); err != nil {
-		return nil, rule.SyntaxError(name, err)
+		return nil, yamlat.SyntaxError(name, err)
 	}
 	if f.Regression != nil {
 		return t.regression(source, name, &f)
@@ -185,7 +186,7 @@ func (t *testRun) file(source fs.FS, name string) ([]TestResult, error) {
 	}
 	var strict strictFile
 	if err := yaml.UnmarshalWithOptions(data, &strict, yaml.Strict()); err != nil {
-		return nil, rule.SyntaxError(name, err)
+		return nil, yamlat.SyntaxError(name, err)
 	}
 	set, err := t.withLists(f.Lists)
 	if err != nil {

@@ -2,6 +2,8 @@ package rule
 
 import (
 	"strings"
+
+	"github.com/cairnstream/cairn/export/yamlat"
 )
 
 // Asset is the part of a rule that asks for the state of a resource which the
@@ -106,27 +108,27 @@ func (s *Set) HasResourceRules() bool { return len(s.state) > 0 }
 
 // asset reads the key asset: {type, at, condition, and identifiers}.
 func (d *document) asset(r *Rule, n *node) {
-	if n.kind != nodeMap {
+	if n.Kind != yamlat.Map {
 		d.fail(n, "asset is a map with identifiers over resource.* and a condition")
 		return
 	}
 	a := &Asset{}
 	c := &detection{file: d.file, lists: d.lists, scope: overAsset}
-	body := &node{kind: nodeMap, line: n.line, col: n.col}
-	for i, k := range n.keys {
-		v := n.items[i]
-		switch k.text {
+	body := &node{Kind: yamlat.Map, Line: n.Line, Col: n.Col}
+	for i, k := range n.Keys {
+		v := n.Items[i]
+		switch k.Text {
 		case "type":
-			for _, t := range v.list() {
-				a.Types = append(a.Types, fold(t.text))
-				if !strings.Contains(t.text, "::") {
-					d.fail(t, "%q is no type of resource: write one such as AWS::RDS::DBInstance", t.text)
+			for _, t := range v.List() {
+				a.Types = append(a.Types, fold(t.Text))
+				if !strings.Contains(t.Text, "::") {
+					d.fail(t, "%q is no type of resource: write one such as AWS::RDS::DBInstance", t.Text)
 				}
 			}
 		case "at":
 			a.Before = d.word(v, "at", "after", "before") == "before"
 		default:
-			body.keys, body.items = append(body.keys, k), append(body.items, v)
+			body.Keys, body.Items = append(body.Keys, k), append(body.Items, v)
 		}
 	}
 	a.when = c.compile(body)

@@ -9,11 +9,11 @@ import (
 //	expr = and {"or" and}      and = not {"and" not}      not = {"not"} item
 //	item = name | "(" expr ")" | ("1" | "any" | "all") "of" ("them" | pattern)
 func (d *detection) condition(n *node) *expr {
-	if before, after, ok := strings.Cut(n.text, "|"); ok {
+	if before, after, ok := strings.Cut(n.Text, "|"); ok {
 		return d.fail(n, "%q is the old form of a correlation, and stands alone in a condition: write a correlation rule over %q instead, with a timespan",
 			strings.TrimSpace("| "+strings.TrimSpace(after)), strings.TrimSpace(before))
 	}
-	p := &conditionParser{d: d, at: n, words: conditionWords(n.text)}
+	p := &conditionParser{d: d, at: n, words: conditionWords(n.Text)}
 	if len(p.words) == 0 {
 		return d.fail(n, "the condition is empty: write, for example, condition: selection")
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cairnstream/cairn/export/yamlat"
 	"github.com/cairnstream/cairn/processor/window"
 )
 
@@ -74,25 +75,25 @@ func (d *document) correlation(r *Rule, n *node) {
 		"type": func(v *node) {
 			c.kind = d.word(v, "type of correlation", eventCount, valueCount, valueSum, valueAvg, valuePercentile, temporal, temporalOrdered, absence)
 		},
-		"rules":     func(v *node) { c.refs = v.list() },
-		"group-by":  func(v *node) { c.groupBy = v.list() },
+		"rules":     func(v *node) { c.refs = v.List() },
+		"group-by":  func(v *node) { c.groupBy = v.List() },
 		"timespan":  func(v *node) { r.Correlation.Timespan = d.duration(v) },
 		"aliases":   func(v *node) { d.aliases(c, v) },
 		"condition": func(v *node) { condition = v },
 		"generate":  func(v *node) { c.generate = d.flag(v, "generate") },
 	})
-	if g := d.node.get("generate"); g != nil { // older texts of the specification put it outside
+	if g := d.node.Get("generate"); g != nil { // older texts of the specification put it outside
 		c.generate = d.flag(g, "generate")
 	}
 	if !ok {
 		return
 	}
 	for _, key := range []string{"type", "rules", "timespan"} {
-		if n.get(key) == nil {
+		if n.Get(key) == nil {
 			d.fail(n, "a correlation needs %s", key)
 		}
 	}
-	if n.get("group-by") == nil {
+	if n.Get("group-by") == nil {
 		d.warn(n, "no group-by: there is one group per account")
 	}
 	d.limits(c, condition)
@@ -100,17 +101,17 @@ func (d *document) correlation(r *Rule, n *node) {
 
 // aliases reads {alias: {rule: path}}.
 func (d *document) aliases(c *correlation, n *node) {
-	if n.kind != nodeMap {
+	if n.Kind != yamlat.Map {
 		d.fail(n, "aliases is a map: {alias: {rule: path}}")
 		return
 	}
-	for i, k := range n.keys {
-		v := n.items[i]
-		if v.kind != nodeMap {
-			d.fail(v, "the alias %s is a map of rule to path", k.text)
+	for i, k := range n.Keys {
+		v := n.Items[i]
+		if v.Kind != yamlat.Map {
+			d.fail(v, "the alias %s is a map of rule to path", k.Text)
 			continue
 		}
-		c.aliases = append(c.aliases, alias{k, v.keys, v.items})
+		c.aliases = append(c.aliases, alias{k, v.Keys, v.Items})
 	}
 }
 
@@ -123,9 +124,9 @@ func (d *document) limits(c *correlation, n *node) {
 	case n == nil && !ordered:
 		d.fail(c.node, "%s needs a condition: write, for example, condition: {gte: 10}", c.kind)
 	case n == nil:
-	case n.kind != nodeMap && !ordered:
+	case n.Kind != yamlat.Map && !ordered:
 		d.fail(n, "%s takes limits: write, for example, condition: {gte: 10}", c.kind)
-	case n.kind == nodeText:
+	case n.Kind == yamlat.Text:
 		c.boolean = n
 	default:
 		d.limitMap(c, n)
@@ -142,7 +143,7 @@ func (d *document) limitMap(c *correlation, n *node) {
 		take[sign] = func(v *node) { c.limits[sign] = d.number(v, sign) }
 	}
 	if strings.HasPrefix(c.kind, "value_") {
-		take["field"] = func(v *node) { c.fields = v.list() }
+		take["field"] = func(v *node) { c.fields = v.List() }
 	}
 	if c.kind == valuePercentile {
 		take["percentile"] = func(v *node) {
@@ -150,7 +151,7 @@ func (d *document) limitMap(c *correlation, n *node) {
 				d.fail(v, "percentile is a whole number from 1 to 99")
 			}
 		}
-		if n.get("percentile") == nil {
+		if n.Get("percentile") == nil {
 			d.warn(n, "no percentile: the median, 50, is taken")
 		}
 	}

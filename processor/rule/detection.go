@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/cairnstream/cairn/export/yamlat"
 )
 
 // detection compiles the part of a rule that decides.
@@ -21,23 +23,23 @@ type detection struct {
 
 // fail notes a mistake; compilation goes on, so that all are shown at once.
 func (d *detection) fail(n *node, format string, args ...any) *expr {
-	d.problems = append(d.problems, &problem{d.file, n.line, n.col, fmt.Sprintf(format, args...)})
+	d.problems = append(d.problems, n.Problem(d.file, format, args...))
 	return or()
 }
 
 // compile turns the map under `detection` into one tree.
 func (d *detection) compile(n *node) *expr {
-	if n == nil || n.kind != nodeMap {
+	if n == nil || n.Kind != yamlat.Map {
 		return nil
 	}
-	condition := n.get("condition")
+	condition := n.Get("condition")
 	d.identifiers(n)
 	if condition == nil {
 		return d.fail(n, "detection has no condition: write, for example, condition: selection")
 	}
 	var alternatives []*expr
-	for _, c := range condition.list() {
-		if !c.scalar() {
+	for _, c := range condition.List() {
+		if !c.Scalar() {
 			return d.fail(c, "a condition is text, or a list of texts")
 		}
 		alternatives = append(alternatives, d.condition(c))
@@ -48,12 +50,12 @@ func (d *detection) compile(n *node) *expr {
 // identifiers compiles the named parts of a detection.
 func (d *detection) identifiers(n *node) {
 	d.named, d.used = map[string]*expr{}, map[string]bool{}
-	for i, k := range n.keys {
-		if k.text == "condition" || k.text == "timeframe" {
+	for i, k := range n.Keys {
+		if k.Text == "condition" || k.Text == "timeframe" {
 			continue
 		}
-		d.named[k.text] = d.identifier(n.items[i])
-		d.order = append(d.order, k.text)
+		d.named[k.Text] = d.identifier(n.Items[i])
+		d.order = append(d.order, k.Text)
 	}
 }
 
@@ -69,44 +71,44 @@ func (d *detection) unused() {
 // identifier compiles one named part: a map is "and", a list of maps "or",
 // texts are key words.
 func (d *detection) identifier(n *node) *expr {
-	switch n.kind {
-	case nodeMap:
+	switch n.Kind {
+	case yamlat.Map:
 		return d.fields(n)
-	case nodeList:
-		if len(n.items) == 0 {
+	case yamlat.List:
+		if len(n.Items) == 0 {
 			return d.fail(n, "an empty list can never match: remove it or give it values")
 		}
 		var kids []*expr
-		for _, item := range n.items {
+		for _, item := range n.Items {
 			kids = append(kids, d.identifier(item))
 		}
 		return or(kids...)
-	case nodeNull:
+	case yamlat.Null:
 		return d.fail(n, "a selection is a map of fields, a list of maps, or a list of key words")
 	}
 	return d.keyword(n)
 }
 
 func (d *detection) fields(n *node) *expr {
-	if len(n.keys) == 0 {
+	if len(n.Keys) == 0 {
 		return d.fail(n, "an empty selection would match everything: remove it")
 	}
 	var kids []*expr
-	for i, k := range n.keys {
-		kids = append(kids, d.field(k, n.items[i]))
+	for i, k := range n.Keys {
+		kids = append(kids, d.field(k, n.Items[i]))
 	}
 	return and(kids...)
 }
 
 // keyword searches the whole record.
 func (d *detection) keyword(n *node) *expr {
-	if n.text == "" {
+	if n.Text == "" {
 		return d.fail(n, "an empty key word matches everything: remove it")
 	}
 	if d.scope != overEvents {
 		return d.fail(n, "key words search records: name a field of the resource, such as resource.type")
 	}
-	p := newPattern(squeeze(star+unescape(n.text)+star), false)
+	p := newPattern(squeeze(star+unescape(n.Text)+star), false)
 	return leaf(member{text: "*", keyword: true}, &textTest{p, true}, "text"+p.key())
 }
 
@@ -114,7 +116,7 @@ const star = "\xfe"
 
 // field compiles one line of a selection: a path with modifiers, and values.
 func (d *detection) field(k, v *node) *expr {
-	name, rest, _ := strings.Cut(k.text, "|")
+	name, rest, _ := strings.Cut(k.Text, "|")
 	m, ok := d.modifiers(k, rest)
 	if !ok {
 		return or()
@@ -126,14 +128,14 @@ func (d *detection) field(k, v *node) *expr {
 	if text := badPath(name, d.scope); text != "" {
 		return d.fail(k, "%s", text)
 	}
-	values := v.list()
-	if v.kind == nodeList && len(values) == 0 {
+	values := v.List()
+	if v.Kind == yamlat.List && len(values) == 0 {
 		return d.fail(v, "an empty list can never match: give %s values", name)
 	}
 	if m.all && len(values) < 2 {
 		return d.fail(k, "all needs a list of two or more values")
 	}
-	if v.kind == nodeMap {
+	if v.Kind == yamlat.Map {
 		return d.fail(v, "%s holds a map: write nested fields as one path with dots", name)
 	}
 	x := d.fieldValues(p, m, v, values)
@@ -149,19 +151,19 @@ func (d *detection) keywords(k, v *node, m modifiers) *expr {
 		return d.fail(k, "a key without a field name takes the modifier all alone, for key words")
 	}
 	var kids []*expr
-	for _, item := range v.list() {
+	for _, item := range v.List() {
 		kids = append(kids, d.keyword(item))
 	}
 	return and(kids...)
 }
 
 func (d *detection) values(p member, m modifiers, whole *node, values []*node) *expr {
-	if m.compare == "cidr" && len(values) > 1 && !m.all && !slices.ContainsFunc(values, func(v *node) bool { return !v.scalar() }) {
+	if m.compare == "cidr" && len(values) > 1 && !m.all && !slices.ContainsFunc(values, func(v *node) bool { return !v.Scalar() }) {
 		return d.networks(p, values)
 	}
 	set, kids := setTest{}, []*expr(nil)
 	for _, v := range values {
-		if v.kind == nodeNull && whole.kind == nodeList {
+		if v.Kind == yamlat.Null && whole.Kind == yamlat.List {
 			return d.fail(v, "null inside a list is not supported: write a selection of its own with %s: null, and join them with or", p.text)
 		}
 		x := d.value(p, m, v)
@@ -218,7 +220,7 @@ func (d *detection) fieldValues(p member, m modifiers, whole *node, values []*no
 	var kids []*expr
 	missing := []string{}
 	for _, v := range values {
-		name, ok := listName(v.text)
+		name, ok := listName(v.Text)
 		switch l := d.lists[name]; {
 		case !ok:
 			own = append(own, v)

@@ -7,6 +7,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/cairnstream/cairn/export/yamlat"
 )
 
 // document is one YAML document of a rule file on its way to a Rule.
@@ -20,11 +22,11 @@ type document struct {
 }
 
 func (d *document) fail(n *node, format string, args ...any) {
-	d.problems = append(d.problems, &problem{d.file, n.line, n.col, fmt.Sprintf(format, args...)})
+	d.problems = append(d.problems, n.Problem(d.file, format, args...))
 }
 
 func (d *document) warn(n *node, format string, args ...any) {
-	d.warnings = append(d.warnings, fmt.Sprintf("%s:%d:%d: %s", d.file, n.line, n.col, fmt.Sprintf(format, args...)))
+	d.warnings = append(d.warnings, fmt.Sprintf("%s:%d:%d: %s", d.file, n.Line, n.Col, fmt.Sprintf(format, args...)))
 }
 
 // topKeys are the keys of a rule that mean something here; Sigma allows others
@@ -37,7 +39,7 @@ var topKeys = []string{"title", "id", "name", "status", "description", "author",
 // other rules stays in the draft until all are read.
 func (d *document) rule() *Rule {
 	n := d.node
-	if n.kind != nodeMap {
+	if n.Kind != yamlat.Map {
 		d.fail(n, "a rule is a map with title, logsource and detection")
 		return nil
 	}
@@ -47,8 +49,8 @@ func (d *document) rule() *Rule {
 		d.fail(bodies[1], "a document is one of detection, pattern, correlation and filter: write a document for each, with --- between")
 		return nil
 	}
-	correlation, filter := n.get("correlation"), n.get("filter")
-	if d.foreign = foreignSource(n.get("logsource")); d.foreign != "" && correlation == nil {
+	correlation, filter := n.Get("correlation"), n.Get("filter")
+	if d.foreign = foreignSource(n.Get("logsource")); d.foreign != "" && correlation == nil {
 		return nil
 	}
 	r := d.header()
@@ -65,7 +67,7 @@ func (d *document) rule() *Rule {
 			d.correlation(r, r.draft.converted)
 		}
 	}
-	d.vendor(r, n.get("cairn"))
+	d.vendor(r, n.Get("cairn"))
 	d.raiseWhen(r)
 	if r.draft.detection != nil {
 		r.draft.detection.unused()
@@ -76,8 +78,8 @@ func (d *document) rule() *Rule {
 
 // bodies are the keys of which a document has one.
 func (d *document) bodies() (out []*node) {
-	for _, k := range d.node.keys {
-		if k.text == "detection" || k.text == "pattern" || k.text == "correlation" || k.text == "filter" {
+	for _, k := range d.node.Keys {
+		if k.Text == "detection" || k.Text == "pattern" || k.Text == "correlation" || k.Text == "filter" {
 			out = append(out, k)
 		}
 	}
@@ -94,21 +96,21 @@ func (d *document) take(c *detection) {
 }
 
 func (d *document) checkTop() {
-	for _, k := range d.node.keys {
-		if slices.Contains(topKeys, k.text) {
+	for _, k := range d.node.Keys {
+		if slices.Contains(topKeys, k.Text) {
 			continue
 		}
-		if best := nearest(k.text, topKeys); best != "" {
-			d.fail(k, "unknown key %q; did you mean %s?", k.text, best)
+		if best := nearest(k.Text, topKeys); best != "" {
+			d.fail(k, "unknown key %q; did you mean %s?", k.Text, best)
 			continue
 		}
-		d.warn(k, "the key %q means nothing here", k.text)
+		d.warn(k, "the key %q means nothing here", k.Text)
 	}
 }
 
 // foreignSource says why a log source is not one of ours, "" if it is.
 func foreignSource(n *node) string {
-	product, service, category := n.str("product"), n.str("service"), n.str("category")
+	product, service, category := n.TextOf("product"), n.TextOf("service"), n.TextOf("category")
 	switch {
 	case n == nil:
 		return "" // a bare EventBridge pattern, or a correlation
@@ -122,16 +124,16 @@ func foreignSource(n *node) string {
 
 // overState tells whether the log source is the state of resources.
 func overState(n *node) bool {
-	return n.str("product") == "cairn" && n.str("category") == "resource"
+	return n.TextOf("product") == "cairn" && n.TextOf("category") == "resource"
 }
 
 func (d *document) header() *Rule {
 	n := d.node
 	r := &Rule{
-		ID: n.str("id"), Name: n.str("name"), Title: n.str("title"), Description: strings.TrimSpace(n.str("description")),
-		Status: n.str("status"), Author: n.str("author"), License: n.str("license"), Level: Medium,
-		Tags: n.strs("tags"), References: n.strs("references"), FalsePositives: n.strs("falsepositives"), Fields: n.strs("fields"),
-		Origin: Origin{File: d.file, Line: n.line}, draft: &draft{doc: d},
+		ID: n.TextOf("id"), Name: n.TextOf("name"), Title: n.TextOf("title"), Description: strings.TrimSpace(n.TextOf("description")),
+		Status: n.TextOf("status"), Author: n.TextOf("author"), License: n.TextOf("license"), Level: Medium,
+		Tags: n.TextsOf("tags"), References: n.TextsOf("references"), FalsePositives: n.TextsOf("falsepositives"), Fields: n.TextsOf("fields"),
+		Origin: Origin{File: d.file, Line: n.Line}, draft: &draft{doc: d},
 	}
 	if r.Title == "" {
 		d.fail(n, "a rule needs a title")
@@ -141,7 +143,7 @@ func (d *document) header() *Rule {
 		r.ID = hex.EncodeToString(sum[:16])
 		d.warn(n, "no id; %s was made from the title and changes with it", r.ID)
 	}
-	if level := n.get("level"); level != nil {
+	if level := n.Get("level"); level != nil {
 		d.level(r, level)
 	}
 	if r.Status == "deprecated" || r.Status == "experimental" {
@@ -152,10 +154,10 @@ func (d *document) header() *Rule {
 
 // detect compiles what decides about single events, or about resources.
 func (d *document) detect(r *Rule) {
-	body, pattern := d.node.get("detection"), d.node.get("pattern")
+	body, pattern := d.node.Get("detection"), d.node.Get("pattern")
 	c := &detection{file: d.file, lists: d.lists}
 	r.draft.detection = c
-	if overState(d.node.get("logsource")) {
+	if overState(d.node.Get("logsource")) {
 		c.scope, r.Kind, r.overResources, r.occasions = overResources, KindResource, true, OnChange
 	}
 	switch {
@@ -163,7 +165,7 @@ func (d *document) detect(r *Rule) {
 		d.fail(pattern, "a pattern is for events: write a detection over resource.*")
 	case pattern != nil:
 		r.when, r.pattern = c.eventPattern(pattern), true
-	case body == nil || body.kind != nodeMap:
+	case body == nil || body.Kind != yamlat.Map:
 		d.fail(d.node, "a rule needs a detection with at least one selection and a condition")
 	case d.old(r, c, body):
 	default:
@@ -187,8 +189,8 @@ func (d *document) raiseWhen(r *Rule) {
 // patternDocument makes a rule of a bare EventBridge pattern, whose title is
 // the name of its file.
 func patternDocument(file string, pattern *node) *node {
-	at := func(text string) *node { return &node{text: text, line: pattern.line, col: pattern.col} }
+	at := func(text string) *node { return &node{Text: text, Line: pattern.Line, Col: pattern.Col} }
 	title := strings.TrimSuffix(path.Base(file), ".pattern.json")
-	return &node{kind: nodeMap, line: pattern.line, col: pattern.col,
-		keys: []*node{at("title"), at("id"), at("pattern")}, items: []*node{at(title), at("pattern:" + title), pattern}}
+	return &node{Kind: yamlat.Map, Line: pattern.Line, Col: pattern.Col,
+		Keys: []*node{at("title"), at("id"), at("pattern")}, Items: []*node{at(title), at("pattern:" + title), pattern}}
 }

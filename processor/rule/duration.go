@@ -45,9 +45,9 @@ func durationText(d time.Duration) string {
 
 // duration reads a duration above zero.
 func (d *document) duration(n *node) time.Duration {
-	v, err := duration(n.text)
+	v, err := duration(n.Text)
 	switch {
-	case !n.scalar():
+	case !n.Scalar():
 		d.fail(n, "a duration is text such as 30s, 10m, 1h or 7d")
 	case err != nil:
 		d.fail(n, "%s", err)

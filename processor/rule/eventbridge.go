@@ -3,6 +3,8 @@ package rule
 import (
 	"fmt"
 	"strings"
+
+	"github.com/cairnstream/cairn/export/yamlat"
 )
 
 // derivedNames are the members of an EventBridge event that a record stands
@@ -13,25 +15,25 @@ var derivedNames = map[string]string{"account": "recipientAccountId", "region": 
 // "Event patterns"). As there, text is cased, an array of the event matches by
 // any member, and all fields of a pattern must match.
 func (d *detection) eventPattern(n *node) *expr {
-	if n.kind == nodeText { // JSON as text
-		docs, err := parseYAML(d.file, []byte(n.text))
+	if n.Kind == yamlat.Text { // JSON as text
+		docs, err := parseYAML(d.file, []byte(n.Text))
 		if err != nil || len(docs) != 1 {
 			return d.fail(n, "the pattern is not one JSON object")
 		}
 		n = docs[0]
 	}
-	if n.kind != nodeMap || len(n.keys) == 0 {
+	if n.Kind != yamlat.Map || len(n.Keys) == 0 {
 		return d.fail(n, "a pattern is a map with source, detail-type, account, region or detail")
 	}
 	var kids []*expr
-	for i, k := range n.keys {
-		kids = append(kids, d.patternTop(k, n.items[i]))
+	for i, k := range n.Keys {
+		kids = append(kids, d.patternTop(k, n.Items[i]))
 	}
 	return and(kids...)
 }
 
 func (d *detection) patternTop(k, v *node) *expr {
-	switch k.text {
+	switch k.Text {
 	case "detail":
 		return d.patternFields("", v)
 	case "$or":
@@ -41,60 +43,60 @@ func (d *detection) patternTop(k, v *node) *expr {
 	case "detail-type":
 		return d.detailType(v)
 	}
-	if field, ok := derivedNames[k.text]; ok {
+	if field, ok := derivedNames[k.Text]; ok {
 		return d.patternLeaf(field, v)
 	}
-	return d.fail(k, "%s is not part of a CloudTrail record: use source, detail-type, account, region and detail", k.text)
+	return d.fail(k, "%s is not part of a CloudTrail record: use source, detail-type, account, region and detail", k.Text)
 }
 
 // source is the service: aws.s3 stands for the eventSource s3.amazonaws.com.
 func (d *detection) source(v *node) *expr {
 	out := *v
-	out.items = nil
-	for _, item := range v.items {
+	out.Items = nil
+	for _, item := range v.Items {
 		c := d.sourceValue(item)
 		if c == nil {
 			return or()
 		}
-		out.items = append(out.items, c)
+		out.Items = append(out.Items, c)
 	}
 	return d.patternLeaf("eventSource", &out)
 }
 
 func (d *detection) sourceValue(item *node) *node {
 	c := *item
-	if item.kind != nodeMap {
-		c.text = strings.TrimPrefix(item.text, "aws.") + ".amazonaws.com"
+	if item.Kind != yamlat.Map {
+		c.Text = strings.TrimPrefix(item.Text, "aws.") + ".amazonaws.com"
 		return &c
 	}
-	if but := item.get("anything-but"); but != nil && len(item.keys) == 1 {
+	if but := item.Get("anything-but"); but != nil && len(item.Keys) == 1 {
 		values := *but
-		values.kind, values.items = nodeList, nil
-		for _, v := range but.list() {
-			if v.kind != nodeText {
+		values.Kind, values.Items = yamlat.List, nil
+		for _, v := range but.List() {
+			if v.Kind != yamlat.Text {
 				d.fail(v, "anything-but of source takes texts")
 				return nil
 			}
-			values.items = append(values.items, d.sourceValue(v))
+			values.Items = append(values.Items, d.sourceValue(v))
 		}
-		c.items = []*node{&values}
+		c.Items = []*node{&values}
 		return &c
 	}
-	prefix := item.get("prefix")
+	prefix := item.Get("prefix")
 	switch {
-	case prefix == nil || prefix.kind != nodeText || len(item.keys) != 1:
+	case prefix == nil || prefix.Kind != yamlat.Text || len(item.Keys) != 1:
 		d.fail(item, "source takes texts, prefix and anything-but: write the services out")
 		return nil
-	case strings.HasPrefix("aws.", prefix.text): // every service
-		return &node{kind: nodeMap, keys: []*node{{text: "exists"}}, items: []*node{{kind: nodeBool, text: "true"}}, line: item.line, col: item.col}
+	case strings.HasPrefix("aws.", prefix.Text): // every service
+		return &node{Kind: yamlat.Map, Keys: []*node{{Text: "exists"}}, Items: []*node{{Kind: yamlat.Bool, Text: "true"}}, Line: item.Line, Col: item.Col}
 	}
 	p := *prefix
-	p.text = strings.TrimPrefix(prefix.text, "aws.")
-	if p.text == prefix.text {
+	p.Text = strings.TrimPrefix(prefix.Text, "aws.")
+	if p.Text == prefix.Text {
 		d.fail(prefix, "the sources of CloudTrail records begin with aws.")
 		return nil
 	}
-	c.items = []*node{&p}
+	c.Items = []*node{&p}
 	return &c
 }
 
@@ -105,43 +107,43 @@ func (d *detection) detailType(v *node) *expr {
 		"AWS Service Event via CloudTrail": "AwsServiceEvent", "AWS Insight via CloudTrail": "AwsCloudTrailInsight",
 	}
 	var values []*node
-	for _, item := range v.list() {
-		kind, ok := kinds[item.text]
+	for _, item := range v.List() {
+		kind, ok := kinds[item.Text]
 		if !ok {
-			return d.fail(item, "the detail-type %q is not CloudTrail's", item.text)
+			return d.fail(item, "the detail-type %q is not CloudTrail's", item.Text)
 		}
 		c := *item
-		c.text = kind
+		c.Text = kind
 		values = append(values, &c)
 	}
-	return d.patternLeaf("eventType", &node{kind: nodeList, items: values, line: v.line, col: v.col})
+	return d.patternLeaf("eventType", &node{Kind: yamlat.List, Items: values, Line: v.Line, Col: v.Col})
 }
 
 func (d *detection) patternFields(prefix string, n *node) *expr {
-	if n.kind != nodeMap || len(n.keys) == 0 {
+	if n.Kind != yamlat.Map || len(n.Keys) == 0 {
 		return d.fail(n, "an object of the pattern needs at least one field")
 	}
 	var kids []*expr
-	for i, k := range n.keys {
-		v := n.items[i]
+	for i, k := range n.Keys {
+		v := n.Items[i]
 		switch {
-		case k.text == "$or":
+		case k.Text == "$or":
 			kids = append(kids, d.patternOr(prefix, v, func(n *node) *expr { return d.patternFields(prefix, n) }))
-		case v.kind == nodeMap:
-			kids = append(kids, d.patternFields(prefix+k.text+".", v))
+		case v.Kind == yamlat.Map:
+			kids = append(kids, d.patternFields(prefix+k.Text+".", v))
 		default:
-			kids = append(kids, d.patternLeaf(prefix+k.text, v))
+			kids = append(kids, d.patternLeaf(prefix+k.Text, v))
 		}
 	}
 	return and(kids...)
 }
 
 func (d *detection) patternOr(_ string, v *node, each func(*node) *expr) *expr {
-	if v.kind != nodeList || len(v.items) < 2 {
+	if v.Kind != yamlat.List || len(v.Items) < 2 {
 		return d.fail(v, "$or is a list of two or more patterns")
 	}
 	var kids []*expr
-	for _, item := range v.items {
+	for _, item := range v.Items {
 		kids = append(kids, each(item))
 	}
 	return or(kids...)
@@ -150,13 +152,13 @@ func (d *detection) patternOr(_ string, v *node, each func(*node) *expr) *expr {
 // patternLeaf is a field with the list of values and operators that it may
 // match.
 func (d *detection) patternLeaf(name string, v *node) *expr {
-	if v.kind != nodeList || len(v.items) == 0 {
+	if v.Kind != yamlat.List || len(v.Items) == 0 {
 		return d.fail(v, "the values of %s stand in a list: [ … ]", name)
 	}
 	p := bindPath(name)
 	var kids []*expr
-	for _, item := range v.items {
-		if item.kind == nodeMap {
+	for _, item := range v.Items {
+		if item.Kind == yamlat.Map {
 			kids = append(kids, d.operator(p, item))
 			continue
 		}
@@ -167,19 +169,19 @@ func (d *detection) patternLeaf(name string, v *node) *expr {
 
 // patternValue is equality with a text, number, boolean or null.
 func (d *detection) patternValue(p member, v *node) *expr {
-	switch v.kind {
-	case nodeNull:
+	switch v.Kind {
+	case yamlat.Null:
 		return and(leaf(p, keyExists(true), "existstrue"), leaf(p, isNull{}, "null"))
-	case nodeNumber:
-		n, ok := parseDecimal(v.text)
+	case yamlat.Number:
+		n, ok := parseDecimal(v.Text)
 		if !ok {
-			return d.fail(v, "%q is no number", v.text)
+			return d.fail(v, "%q is no number", v.Text)
 		}
-		return leaf(p, &literalTest{newPattern(v.text, true), n, true}, "number"+v.text)
-	case nodeList:
+		return leaf(p, &literalTest{newPattern(v.Text, true), n, true}, "number"+v.Text)
+	case yamlat.List:
 		return d.fail(v, "a list inside the list of values: write the values side by side")
 	}
-	return d.patternText(p, v.text, true)
+	return d.patternText(p, v.Text, true)
 }
 
 func (d *detection) patternText(p member, source string, cased bool) *expr {
@@ -189,22 +191,22 @@ func (d *detection) patternText(p member, source string, cased bool) *expr {
 
 // operator is one of EventBridge's comparisons.
 func (d *detection) operator(p member, n *node) *expr {
-	if len(n.keys) != 1 {
+	if len(n.Keys) != 1 {
 		return d.fail(n, "an operator stands alone in its braces")
 	}
-	k, v := n.keys[0], n.items[0]
-	switch k.text {
+	k, v := n.Keys[0], n.Items[0]
+	switch k.Text {
 	case "prefix", "suffix":
-		return d.affix(p, k.text, v)
+		return d.affix(p, k.Text, v)
 	case "equals-ignore-case":
-		return d.patternText(p, v.text, false)
+		return d.patternText(p, v.Text, false)
 	case "wildcard":
-		return d.patternText(p, squeeze(strings.ReplaceAll(v.text, "*", star)), true)
+		return d.patternText(p, squeeze(strings.ReplaceAll(v.Text, "*", star)), true)
 	case "exists":
-		if v.kind != nodeBool {
+		if v.Kind != yamlat.Bool {
 			return d.fail(v, "exists takes true or false")
 		}
-		return leaf(p, keyExists(v.text == "true"), "exists"+v.text)
+		return leaf(p, keyExists(v.Text == "true"), "exists"+v.Text)
 	case "cidr":
 		return d.network(p, v)
 	case "numeric":
@@ -212,40 +214,40 @@ func (d *detection) operator(p member, n *node) *expr {
 	case "anything-but":
 		return d.anythingBut(p, v)
 	}
-	return d.fail(k, "unknown operator %q: known are prefix, suffix, equals-ignore-case, wildcard, anything-but, numeric, cidr, exists, $or", k.text)
+	return d.fail(k, "unknown operator %q: known are prefix, suffix, equals-ignore-case, wildcard, anything-but, numeric, cidr, exists, $or", k.Text)
 }
 
 func (d *detection) affix(p member, how string, v *node) *expr {
 	cased := true
-	if inner := v.get("equals-ignore-case"); inner != nil {
+	if inner := v.Get("equals-ignore-case"); inner != nil {
 		v, cased = inner, false
 	}
-	if v.kind != nodeText || v.text == "" {
+	if v.Kind != yamlat.Text || v.Text == "" {
 		return d.fail(v, "%s takes a text", how)
 	}
 	if how == "prefix" {
-		return d.patternText(p, v.text+star, cased)
+		return d.patternText(p, v.Text+star, cased)
 	}
-	return d.patternText(p, star+v.text, cased)
+	return d.patternText(p, star+v.Text, cased)
 }
 
 // numeric is a list of comparisons that must all hold: [">", 0, "<=", 5].
 func (d *detection) numeric(p member, v *node) *expr {
 	words := map[string]string{"<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
-	items := v.list()
+	items := v.List()
 	if len(items) == 0 || len(items)%2 != 0 {
 		return d.fail(v, "numeric is a list of signs and numbers in turn: [\">\", 0, \"<=\", 5]")
 	}
 	var kids []*expr
 	for i := 0; i < len(items); i += 2 {
 		sign, limit := items[i], items[i+1]
-		switch word, ok := words[sign.text]; {
-		case sign.text == "=":
+		switch word, ok := words[sign.Text]; {
+		case sign.Text == "=":
 			kids = append(kids, d.patternValue(p, limit))
 		case ok:
 			kids = append(kids, d.ordered(p, modifiers{compare: word}, limit))
 		default:
-			return d.fail(sign, "unknown sign %q: known are < <= = >= >", sign.text)
+			return d.fail(sign, "unknown sign %q: known are < <= = >= >", sign.Text)
 		}
 	}
 	return and(kids...)
@@ -253,18 +255,18 @@ func (d *detection) numeric(p member, v *node) *expr {
 
 // anythingBut holds when the field is there and no value matches.
 func (d *detection) anythingBut(p member, v *node) *expr {
-	if len(v.list()) == 0 {
+	if len(v.List()) == 0 {
 		return d.fail(v, "anything-but needs a value")
 	}
 	var kids []*expr
-	for _, item := range v.list() {
-		if item.kind != nodeMap {
+	for _, item := range v.List() {
+		if item.Kind != yamlat.Map {
 			kids = append(kids, d.patternValue(p, item))
 			continue
 		}
-		for i, k := range item.keys {
-			for _, value := range item.items[i].list() {
-				kids = append(kids, d.operator(p, &node{kind: nodeMap, keys: []*node{k}, items: []*node{value}, line: k.line, col: k.col}))
+		for i, k := range item.Keys {
+			for _, value := range item.Items[i].List() {
+				kids = append(kids, d.operator(p, &node{Kind: yamlat.Map, Keys: []*node{k}, Items: []*node{value}, Line: k.Line, Col: k.Col}))
 			}
 		}
 	}

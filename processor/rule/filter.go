@@ -1,5 +1,7 @@
 package rule
 
+import "github.com/cairnstream/cairn/export/yamlat"
+
 // filter is a Sigma filter: what it holds for is taken out of other rules.
 type filter struct {
 	rules []*node // ids, names or titles; none: any rule
@@ -16,35 +18,35 @@ type filterUse struct {
 
 // filter reads a document that narrows other rules.
 func (d *document) filter(r *Rule, n *node) {
-	if n.kind != nodeMap {
+	if n.Kind != yamlat.Map {
 		d.fail(n, "a filter is a map with rules, selections and a condition")
 		return
 	}
 	f := &filter{}
 	r.draft.filter = f
 	c := &detection{file: d.file, lists: d.lists}
-	if overState(d.node.get("logsource")) {
+	if overState(d.node.Get("logsource")) {
 		c.scope = overResources
 	}
-	body := &node{kind: nodeMap, line: n.line, col: n.col}
-	for i, k := range n.keys {
-		if k.text != "rules" {
-			body.keys, body.items = append(body.keys, k), append(body.items, n.items[i])
+	body := &node{Kind: yamlat.Map, Line: n.Line, Col: n.Col}
+	for i, k := range n.Keys {
+		if k.Text != "rules" {
+			body.Keys, body.Items = append(body.Keys, k), append(body.Items, n.Items[i])
 			continue
 		}
-		f.rules = n.items[i].list()
-		if len(f.rules) == 1 && f.rules[0].text == "any" {
+		f.rules = n.Items[i].List()
+		if len(f.rules) == 1 && f.rules[0].Text == "any" {
 			f.rules = nil
 		} else if len(f.rules) == 0 {
-			d.fail(n.items[i], "a filter names the rules that it narrows, or any")
+			d.fail(n.Items[i], "a filter names the rules that it narrows, or any")
 		}
 	}
-	if n.get("rules") == nil {
+	if n.Get("rules") == nil {
 		d.fail(n, "a filter needs rules: a list of ids, names or titles, or any")
 	}
 	f.when = c.compile(body)
 	if f.when != nil && f.when.op == opNot {
-		d.fail(n.get("condition"), "what the condition of a filter matches is removed, and other tools read it the other way round: "+
+		d.fail(n.Get("condition"), "what the condition of a filter matches is removed, and other tools read it the other way round: "+
 			"write the selection of what to leave out, as in condition: selection, or put the exception into the rule as \"and not selection\"")
 	}
 	c.unused()
@@ -57,7 +59,7 @@ func (r *Rule) applies(to *Rule) bool {
 }
 
 func (d *draft) detectionScope() scope {
-	if overState(d.doc.node.get("logsource")) {
+	if overState(d.doc.node.Get("logsource")) {
 		return overResources
 	}
 	return overEvents

@@ -11,6 +11,8 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+
+	"github.com/cairnstream/cairn/export/yamlat"
 )
 
 // list is the values behind a %name% of rules.
@@ -112,7 +114,7 @@ func (l *list) csv(data []byte) error {
 		if err != nil {
 			var at *csv.ParseError
 			if errors.As(err, &at) {
-				return &problem{l.file, at.Line, at.Column, at.Err.Error() + ": put a value that holds commas or quotes in quotes, and double the quotes inside"}
+				return &yamlat.Problem{File: l.file, Line: at.Line, Col: at.Column, Text: at.Err.Error() + ": put a value that holds commas or quotes in quotes, and double the quotes inside"}
 			}
 			return fmt.Errorf("read the list %s: %w", l.file, err)
 		}
@@ -127,7 +129,7 @@ func (l *list) csv(data []byte) error {
 			continue
 		}
 		if len(row) > 1+len(l.columns) {
-			return &problem{l.file, line, 1, fmt.Sprintf("%d columns, and the first line names %d: name all of them there", len(row), 1+len(l.columns))}
+			return &yamlat.Problem{File: l.file, Line: line, Col: 1, Text: fmt.Sprintf("%d columns, and the first line names %d: name all of them there", len(row), 1+len(l.columns))}
 		}
 		if row[0] != "" {
 			l.entries = append(l.entries, listEntry{value: row[0], line: line, beside: row[1:]})
@@ -139,7 +141,7 @@ func (l *list) header(line int, row []string) error {
 	known := map[string]bool{}
 	for i, name := range row {
 		if name == "" || known[name] {
-			return &problem{l.file, line, 1, fmt.Sprintf("column %d of the first line is empty or stands there twice: a list with several columns begins with their names, as in ip,reason,source", i+1)}
+			return &yamlat.Problem{File: l.file, Line: line, Col: 1, Text: fmt.Sprintf("column %d of the first line is empty or stands there twice: a list with several columns begins with their names, as in ip,reason,source", i+1)}
 		}
 		known[name] = true
 	}
@@ -153,14 +155,14 @@ func (l *list) json(data []byte) error {
 	if err != nil {
 		return err
 	}
-	if len(docs) != 1 || docs[0].kind != nodeList {
-		return &problem{l.file, 1, 1, "a list in JSON is one array of texts"}
+	if len(docs) != 1 || docs[0].Kind != yamlat.List {
+		return &yamlat.Problem{File: l.file, Line: 1, Col: 1, Text: "a list in JSON is one array of texts"}
 	}
-	for _, item := range docs[0].items {
-		if !item.scalar() {
-			return &problem{l.file, item.line, item.col, "a list in JSON holds texts: write objects as a .csv with several columns"}
+	for _, item := range docs[0].Items {
+		if !item.Scalar() {
+			return item.Problem(l.file, "a list in JSON holds texts: write objects as a .csv with several columns")
 		}
-		l.entries = append(l.entries, listEntry{value: item.text, line: item.line})
+		l.entries = append(l.entries, listEntry{value: item.Text, line: item.Line})
 	}
 	return nil
 }

@@ -119,7 +119,7 @@ func (l *loader) file(source fs.FS, name string) {
 		return
 	}
 	for _, doc := range docs {
-		if doc.get("regression_tests_info") != nil {
+		if doc.Get("regression_tests_info") != nil {
 			continue // tests, not a rule
 		}
 		if strings.HasSuffix(name, ".pattern.json") {
@@ -136,10 +136,10 @@ func (l *loader) document(file string, doc *node) {
 	r := d.rule()
 	switch {
 	case len(d.problems) > 0:
-		l.broken = append(l.broken, doc.str("id"), doc.str("name"), doc.str("title"))
+		l.broken = append(l.broken, doc.TextOf("id"), doc.TextOf("name"), doc.TextOf("title"))
 	case d.foreign != "":
 		l.report.Foreign = append(l.report.Foreign, fmt.Sprintf("%s: %s", file, d.foreign))
-		l.elsewhere = append(l.elsewhere, doc.str("id"), doc.str("name"), doc.str("title"))
+		l.elsewhere = append(l.elsewhere, doc.TextOf("id"), doc.TextOf("name"), doc.TextOf("title"))
 	default:
 		for _, hidden := range r.draft.hidden {
 			l.add(hidden)

@@ -146,7 +146,7 @@ func (d *detection) took(problems []error) {
 
 // add compiles one entry.
 func (t *listTest) add(c *detection, m modifiers, e *listEntry, i int32) {
-	at := &node{text: e.value, line: e.line, col: 1}
+	at := &node{Text: e.value, Line: e.line, Col: 1}
 	if m.compare == "cidr" {
 		if prefix, ok := c.prefix(at); ok {
 			if t.networks == nil {

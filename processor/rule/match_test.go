@@ -214,7 +214,7 @@ func FuzzCondition(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		d := &detection{named: map[string]*expr{"a": or(), "b": and()}, order: []string{"a", "b"}, used: map[string]bool{}}
-		x := d.condition(&node{text: text, line: 1, col: 1})
+		x := d.condition(&node{Text: text, Line: 1, Col: 1})
 		if x == nil {
 			t.Fatal("no tree")
 		}

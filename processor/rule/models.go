@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cairnstream/cairn/export/yamlat"
 	"github.com/cairnstream/cairn/processor/baseline"
 )
 
@@ -29,20 +30,20 @@ func (d *document) baseline(r *Rule, n *node) {
 	s := &baseline.Spec{}
 	r.Baseline = s
 	ok := d.members(n, "baseline", takers{
-		"statistic":  func(v *node) { s.Statistic = baseline.Statistic(v.text) },
+		"statistic":  func(v *node) { s.Statistic = baseline.Statistic(v.Text) },
 		"field":      func(v *node) { d.valueField(r, s, v) },
 		"by":         func(v *node) { r.Keys = d.paths(v, "by", 4) },
 		"window":     func(v *node) { s.Window = d.duration(v) },
 		"half_life":  func(v *node) { s.HalfLife = d.duration(v) },
-		"season":     func(v *node) { s.Season = baseline.Season(v.text) },
-		"timezone":   func(v *node) { s.Timezone = v.text },
+		"season":     func(v *node) { s.Season = baseline.Season(v.Text) },
+		"timezone":   func(v *node) { s.Timezone = v.Text },
 		"threshold":  func(v *node) { d.threshold(s, v) },
 		"min_count":  func(v *node) { s.MinCount = d.number(v, "min_count") },
 		"min_ratio":  func(v *node) { s.MinRatio = d.number(v, "min_ratio") },
-		"direction":  func(v *node) { s.Direction = baseline.Direction(v.text) },
-		"cold_start": func(v *node) { s.ColdStart = baseline.ColdStart(v.text) },
+		"direction":  func(v *node) { s.Direction = baseline.Direction(v.Text) },
+		"cold_start": func(v *node) { s.ColdStart = baseline.ColdStart(v.Text) },
 		"exclude":    func(v *node) { d.exclude(s, v) },
-		"model":      func(v *node) { s.Model = baseline.ModelKind(v.text) },
+		"model":      func(v *node) { s.Model = baseline.ModelKind(v.Text) },
 		"max_keys":   func(v *node) { s.MaxKeys = d.whole(v, "max_keys", 1) },
 	})
 	s.By = pathTexts(r.Keys)
@@ -58,7 +59,7 @@ func (d *document) valueField(r *Rule, s *baseline.Spec, v *node) {
 }
 
 func (d *document) threshold(s *baseline.Spec, n *node) {
-	if n.kind == nodeMap && len(n.keys) != 1 {
+	if n.Kind == yamlat.Map && len(n.Keys) != 1 {
 		d.fail(n, "a threshold is exactly one of score, probability, band, budget")
 		return
 	}
@@ -68,7 +69,7 @@ func (d *document) threshold(s *baseline.Spec, n *node) {
 	d.members(n, "threshold", takers{
 		"score": set(baseline.ByScore), "probability": set(baseline.ByProbability), "band": set(baseline.ByBand),
 		"budget": func(v *node) {
-			perDay, err := baseline.ParseBudget(v.text)
+			perDay, err := baseline.ParseBudget(v.Text)
 			if err != nil {
 				d.fail(v, "%s", err)
 			}
@@ -79,12 +80,12 @@ func (d *document) threshold(s *baseline.Spec, n *node) {
 
 // exclude reads the list of times that are not learned.
 func (d *document) exclude(s *baseline.Spec, n *node) {
-	for _, item := range n.list() {
+	for _, item := range n.List() {
 		var x baseline.Exclude
 		d.members(item, "exclude", takers{
 			"start":    func(v *node) { x.Start = d.moment(v) },
 			"end":      func(v *node) { x.End = d.moment(v) },
-			"cron":     func(v *node) { x.Cron = v.text },
+			"cron":     func(v *node) { x.Cron = v.Text },
 			"duration": func(v *node) { x.Duration = d.duration(v) },
 			"alert":    func(v *node) { x.Alert = d.flag(v, "alert") },
 		})
@@ -95,11 +96,11 @@ func (d *document) exclude(s *baseline.Spec, n *node) {
 // moment reads a time, or a day.
 func (d *document) moment(v *node) time.Time {
 	for _, form := range []string{time.RFC3339, time.DateOnly} {
-		if t, err := time.Parse(form, v.text); err == nil {
+		if t, err := time.Parse(form, v.Text); err == nil {
 			return t.UTC()
 		}
 	}
-	d.fail(v, "%q is no time: write 2026-03-01T10:00:00Z, or 2026-03-01", v.text)
+	d.fail(v, "%q is no time: write 2026-03-01T10:00:00Z, or 2026-03-01", v.Text)
 	return time.Time{}
 }
 
@@ -116,7 +117,7 @@ func (d *document) faults(n *node, err error) {
 			continue
 		}
 		name, _, _ := strings.Cut(k.Key, "[")
-		if at := n.get(name); at != nil {
+		if at := n.Get(name); at != nil {
 			d.fail(at, "%s", k)
 		} else {
 			d.fail(n, "%s", k)

@@ -8,6 +8,8 @@ import (
 	"regexp/syntax"
 	"slices"
 	"strings"
+
+	"github.com/cairnstream/cairn/export/yamlat"
 )
 
 // modifiers are what stands behind a field's name.
@@ -43,7 +45,7 @@ func (d *detection) modifiers(k *node, text string) (m modifiers, ok bool) {
 			return m, false
 		}
 		if !m.take(word) {
-			d.fail(k, "unknown modifier %q in %q: known are all, base64, base64offset, cased, cidr, contains, endswith, exists, expand, fieldref, gt, gte, lt, lte, neq, re, startswith", word, k.text)
+			d.fail(k, "unknown modifier %q in %q: known are all, base64, base64offset, cased, cidr, contains, endswith, exists, expand, fieldref, gt, gte, lt, lte, neq, re, startswith", word, k.Text)
 			return m, false
 		}
 	}
@@ -101,18 +103,18 @@ func (m *modifiers) conflict() string {
 
 // value compiles one value of a field.
 func (d *detection) value(p member, m modifiers, v *node) *expr {
-	if v.kind == nodeList || v.kind == nodeMap {
+	if v.Kind == yamlat.List || v.Kind == yamlat.Map {
 		return d.fail(v, "a value is text, a number, true, false or null")
 	}
-	if v.kind == nodeNumber && leadingZero(v.text) {
-		return d.fail(v, "quote %s: as a number an account id would lose its zero", v.text)
+	if v.Kind == yamlat.Number && leadingZero(v.Text) {
+		return d.fail(v, "quote %s: as a number an account id would lose its zero", v.Text)
 	}
 	switch m.compare {
 	case "exists":
-		if v.kind != nodeBool {
+		if v.Kind != yamlat.Bool {
 			return d.fail(v, "exists takes true or false")
 		}
-		return leaf(p, keyExists(v.text == "true"), "exists"+v.text)
+		return leaf(p, keyExists(v.Text == "true"), "exists"+v.Text)
 	case "re":
 		return d.regexp(p, m, v)
 	case "cidr":
@@ -120,12 +122,12 @@ func (d *detection) value(p member, m modifiers, v *node) *expr {
 	case "lt", "lte", "gt", "gte":
 		return d.ordered(p, m, v)
 	case "fieldref":
-		if text := badPath(v.text, d.scope); text != "" {
+		if text := badPath(v.Text, d.scope); text != "" {
 			return d.fail(v, "%s", text)
 		}
-		return leaf(p, &sameAs{bindPath(v.text), m.text, relationOf(m.text, m.cased)}, fmt.Sprint("ref", m.text, m.cased, v.text))
+		return leaf(p, &sameAs{bindPath(v.Text), m.text, relationOf(m.text, m.cased)}, fmt.Sprint("ref", m.text, m.cased, v.Text))
 	}
-	if v.kind == nodeNull {
+	if v.Kind == yamlat.Null {
 		return leaf(p, isNull{}, "null")
 	}
 	return d.text(p, m, v)
@@ -140,7 +142,7 @@ func (d *detection) text(p member, m modifiers, v *node) *expr {
 	if m.encode != "" {
 		return d.encoded(p, m, v)
 	}
-	source := unescape(v.text)
+	source := unescape(v.Text)
 	if source == "" && m.text != "" {
 		return d.fail(v, "an empty value with %s matches everything: remove it, or write '' without a modifier for the empty text", m.text)
 	}
@@ -156,7 +158,7 @@ func (d *detection) text(p member, m modifiers, v *node) *expr {
 	literal, plain := t.literal()
 	if plain && m.text == "" && !m.cased {
 		if n, ok := parseDecimal(literal); ok {
-			return leaf(p, &literalTest{t, n, v.kind == nodeNumber}, fmt.Sprint("number", v.kind, t.key()))
+			return leaf(p, &literalTest{t, n, v.Kind == yamlat.Number}, fmt.Sprint("number", v.Kind, t.key()))
 		}
 	}
 	return leaf(p, &textTest{t, m.text != "" || !plain}, fmt.Sprint("text", m.text != "", t.key()))
@@ -166,10 +168,10 @@ func (d *detection) text(p member, m modifiers, v *node) *expr {
 // three forms, because the text may begin at any of three places in a group;
 // the letters at both ends that also depend on the neighbours are left out.
 func (d *detection) encoded(p member, m modifiers, v *node) *expr {
-	if v.text == "" {
+	if v.Text == "" {
 		return d.fail(v, "%s of an empty text", m.encode)
 	}
-	raw := []byte(v.text)
+	raw := []byte(v.Text)
 	forms := []string{base64.StdEncoding.EncodeToString(raw)}
 	if m.encode == "base64offset" {
 		forms = forms[:0]
@@ -201,14 +203,14 @@ func (d *detection) network(p member, v *node) *expr {
 // prefix reads a network, or one address. Addresses are unmapped, so networks
 // are too.
 func (d *detection) prefix(v *node) (netip.Prefix, bool) {
-	prefix, err := netip.ParsePrefix(v.text)
+	prefix, err := netip.ParsePrefix(v.Text)
 	if err != nil {
-		if addr, single := netip.ParseAddr(v.text); single == nil {
+		if addr, single := netip.ParseAddr(v.Text); single == nil {
 			prefix, err = addr.Prefix(addr.BitLen())
 		}
 	}
 	if err != nil {
-		d.fail(v, "%q is no network: write it as 203.0.113.0/24 or 2001:db8::/32", v.text)
+		d.fail(v, "%q is no network: write it as 203.0.113.0/24 or 2001:db8::/32", v.Text)
 		return prefix, false
 	}
 	if a := prefix.Addr(); a.Is4In6() && prefix.Bits() >= 96 {
@@ -232,28 +234,28 @@ func (d *detection) networks(p member, values []*node) *expr {
 }
 
 func (d *detection) ordered(p member, m modifiers, v *node) *expr {
-	limit, ok := parseDecimal(v.text)
+	limit, ok := parseDecimal(v.Text)
 	if !ok {
-		return d.fail(v, "%s compares numbers, and %q is none", m.compare, v.text)
+		return d.fail(v, "%s compares numbers, and %q is none", m.compare, v.Text)
 	}
 	fits := map[string]func(int) bool{
 		"lt": func(c int) bool { return c < 0 }, "lte": func(c int) bool { return c <= 0 },
 		"gt": func(c int) bool { return c > 0 }, "gte": func(c int) bool { return c >= 0 },
 	}[m.compare]
-	return leaf(p, &orderTest{limit, fits}, m.compare+v.text)
+	return leaf(p, &orderTest{limit, fits}, m.compare+v.Text)
 }
 
 // maxRegexp bounds the length of a regular expression, bytes.
 const maxRegexp = 4 << 10
 
 func (d *detection) regexp(p member, m modifiers, v *node) *expr {
-	if len(v.text) > maxRegexp {
-		return d.fail(v, "the regular expression has %d bytes, at most %d are taken: split it into a list", len(v.text), maxRegexp)
+	if len(v.Text) > maxRegexp {
+		return d.fail(v, "the regular expression has %d bytes, at most %d are taken: split it into a list", len(v.Text), maxRegexp)
 	}
-	if what := beyondRE2(v.text); what != "" {
+	if what := beyondRE2(v.Text); what != "" {
 		return d.fail(v, "%s is not supported in regular expressions (RE2): write two conditions instead, or a list of simpler expressions", what)
 	}
-	text := v.text
+	text := v.Text
 	if m.flags != "" {
 		text = "(?" + m.flags + ")" + text
 	}

@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/cairnstream/cairn/export/yamlat"
 )
 
 // The old form of Sigma put a count or a sequence behind a bar into the
@@ -17,12 +19,12 @@ var oldSigns = map[string]string{">": "gt", ">=": "gte", "<": "lt", "<=": "lte",
 
 // old compiles a detection in the old form; false if it is not in it.
 func (d *document) old(r *Rule, c *detection, body *node) bool {
-	condition, frame := body.get("condition"), body.get("timeframe")
-	if condition == nil || !condition.scalar() || frame == nil && !strings.Contains(condition.text, "|") {
+	condition, frame := body.Get("condition"), body.Get("timeframe")
+	if condition == nil || !condition.Scalar() || frame == nil && !strings.Contains(condition.Text, "|") {
 		return false
 	}
 	c.identifiers(body)
-	before, after, bar := strings.Cut(condition.text, "|")
+	before, after, bar := strings.Cut(condition.Text, "|")
 	before, after = strings.TrimSpace(before), strings.TrimSpace(after)
 	near, isNear := strings.CutPrefix(after, "near ")
 	switch {
@@ -61,16 +63,16 @@ func (d *document) oldCount(r *Rule, c *detection, condition, frame *node, befor
 	if m[3] == "" || corr == nil {
 		return
 	}
-	group := &node{kind: nodeList, line: condition.line, col: condition.col}
+	group := &node{Kind: yamlat.List, Line: condition.Line, Col: condition.Col}
 	for g := range strings.SplitSeq(m[3], ",") {
-		group.items = append(group.items, at(condition, strings.TrimSpace(g)))
+		group.Items = append(group.Items, at(condition, strings.TrimSpace(g)))
 	}
-	corr.put("group-by", group)
+	put(corr, "group-by", group)
 }
 
 // oldFrame converts "a and b" within a time.
 func (d *document) oldFrame(r *Rule, c *detection, condition, frame *node) {
-	parts := slices.DeleteFunc(strings.Fields(condition.text), func(w string) bool { return strings.EqualFold(w, "and") })
+	parts := slices.DeleteFunc(strings.Fields(condition.Text), func(w string) bool { return strings.EqualFold(w, "and") })
 	for _, name := range parts {
 		if c.named[name] == nil || len(parts) < 2 {
 			d.fail(frame, "timeframe is the old form of a sequence, and goes with \"a and b\" over two selections: write a temporal correlation with a timespan")
@@ -93,8 +95,8 @@ func (d *document) oldFrame(r *Rule, c *detection, condition, frame *node) {
 // convert makes a correlation of r over a hidden rule for each part, and
 // returns its text for a last touch.
 func (d *document) convert(r *Rule, c *detection, condition, frame *node, kind string, parts []string, limits [][2]*node) *node {
-	corr := &node{kind: nodeMap, line: condition.line, col: condition.col}
-	refs := &node{kind: nodeList, line: condition.line, col: condition.col}
+	corr := &node{Kind: yamlat.Map, Line: condition.Line, Col: condition.Col}
+	refs := &node{Kind: yamlat.List, Line: condition.Line, Col: condition.Col}
 	for _, text := range parts {
 		part := at(condition, text)
 		x := c.condition(part)
@@ -106,33 +108,33 @@ func (d *document) convert(r *Rule, c *detection, condition, frame *node, kind s
 		hidden.Title, hidden.Name, hidden.Level, hidden.Kind = r.Title+": "+text, "", Informational, KindMatch
 		hidden.when, hidden.draft = x, &draft{doc: d, condition: text}
 		r.draft.hidden = append(r.draft.hidden, &hidden)
-		refs.items = append(refs.items, at(condition, hidden.ID))
+		refs.Items = append(refs.Items, at(condition, hidden.ID))
 	}
-	corr.put("type", at(condition, kind))
-	corr.put("rules", refs)
-	corr.put("timespan", frame)
+	put(corr, "type", at(condition, kind))
+	put(corr, "rules", refs)
+	put(corr, "timespan", frame)
 	if limits != nil {
-		limit := &node{kind: nodeMap, line: condition.line, col: condition.col}
+		limit := &node{Kind: yamlat.Map, Line: condition.Line, Col: condition.Col}
 		for _, l := range limits {
-			limit.keys, limit.items = append(limit.keys, l[0]), append(limit.items, l[1])
+			limit.Keys, limit.Items = append(limit.Keys, l[0]), append(limit.Items, l[1])
 		}
-		corr.put("condition", limit)
+		put(corr, "condition", limit)
 	}
 	r.Kind, r.draft.converted = KindCorrelation, corr
 	return corr
 }
 
 func at(place *node, text string) *node {
-	return &node{text: text, line: place.line, col: place.col}
+	return &node{Text: text, Line: place.Line, Col: place.Col}
 }
 
 func number(place *node, text string) *node {
 	n := at(place, text)
-	n.kind = nodeNumber
+	n.Kind = yamlat.Number
 	return n
 }
 
 // put adds a member to a map.
-func (n *node) put(key string, v *node) {
-	n.keys, n.items = append(n.keys, &node{text: key, line: v.line, col: v.col}), append(n.items, v)
+func put(n *node, key string, v *node) {
+	n.Keys, n.Items = append(n.Keys, &node{Text: key, Line: v.Line, Col: v.Col}), append(n.Items, v)
 }

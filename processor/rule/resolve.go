@@ -37,25 +37,25 @@ func (l *loader) resolve() {
 
 // find looks a rule up by id, name or title.
 func (l *loader) find(d *document, ref *node) *Rule {
-	if !ref.scalar() || ref.text == "" {
+	if !ref.Scalar() || ref.Text == "" {
 		d.fail(ref, "a reference is the id, name or title of a rule")
 		return nil
 	}
-	if r, ok := l.rules[ref.text]; ok {
+	if r, ok := l.rules[ref.Text]; ok {
 		return r
 	}
-	if r, ok := l.names[ref.text]; ok {
+	if r, ok := l.names[ref.Text]; ok {
 		return r
 	}
-	switch found := l.titles[ref.text]; {
+	switch found := l.titles[ref.Text]; {
 	case len(found) == 1:
-		d.warn(ref, "%q is referred to by its title, which may change: use its id or name", ref.text)
+		d.warn(ref, "%q is referred to by its title, which may change: use its id or name", ref.Text)
 		return found[0]
 	case len(found) > 1:
-		d.fail(ref, "%d rules have the title %q: refer to one by id or name", len(found), ref.text)
+		d.fail(ref, "%d rules have the title %q: refer to one by id or name", len(found), ref.Text)
 		return nil
 	}
-	if slices.Contains(l.broken, ref.text) || slices.Contains(l.elsewhere, ref.text) {
+	if slices.Contains(l.broken, ref.Text) || slices.Contains(l.elsewhere, ref.Text) {
 		return nil // its own mistake is told, or that it is for another log source
 	}
 	known := []string{}
@@ -64,10 +64,10 @@ func (l *loader) find(d *document, ref *node) *Rule {
 	}
 	slices.Sort(known)
 	advice := ""
-	if best := nearest(ref.text, known); best != "" {
+	if best := nearest(ref.Text, known); best != "" {
 		advice = "; did you mean " + best + "?"
 	}
-	d.fail(ref, "no rule has the id, name or title %q%s", ref.text, advice)
+	d.fail(ref, "no rule has the id, name or title %q%s", ref.Text, advice)
 	return nil
 }
 
@@ -144,12 +144,12 @@ func (l *loader) bind(r *Rule) {
 // sources, so that whole folders of rules may be given.
 func (l *loader) goesElsewhere(r *Rule) bool {
 	for _, ref := range r.draft.correlation.refs {
-		to := cmp.Or(l.rules[ref.text], l.names[ref.text])
-		if to == nil && !slices.Contains(l.elsewhere, ref.text) || to != nil && !to.draft.elsewhere {
+		to := cmp.Or(l.rules[ref.Text], l.names[ref.Text])
+		if to == nil && !slices.Contains(l.elsewhere, ref.Text) || to != nil && !to.draft.elsewhere {
 			continue
 		}
 		r.draft.elsewhere, r.Parts = true, nil
-		l.report.Foreign = append(l.report.Foreign, fmt.Sprintf("%s: a correlation over %s, which is for another log source", r.Origin.File, ref.text))
+		l.report.Foreign = append(l.report.Foreign, fmt.Sprintf("%s: a correlation over %s, which is for another log source", r.Origin.File, ref.Text))
 		return true
 	}
 	return false
@@ -166,7 +166,7 @@ func (l *loader) fits(r, part *Rule, ref *node) bool {
 		d.fail(ref, "%s is a %s rule: a correlation takes rules over single events, and correlations", part.Title, part.Kind)
 		return false
 	case slices.ContainsFunc(r.Parts, func(p Part) bool { return p.Rule == part }):
-		d.fail(ref, "%s stands twice in rules", ref.text)
+		d.fail(ref, "%s stands twice in rules", ref.Text)
 		return false
 	case part.Kind == KindMatch:
 		return true
@@ -185,17 +185,17 @@ func (l *loader) keys(r *Rule) {
 		l.checkAlias(r, &c.aliases[i])
 	}
 	for _, g := range c.groupBy {
-		a := c.alias(g.text)
+		a := c.alias(g.Text)
 		if a == nil {
 			if p, ok := d.path(g); ok {
 				for i := range r.Parts {
 					r.Parts[i].Keys = append(r.Parts[i].Keys, p)
 				}
-				r.group = append(r.group, g.text)
+				r.group = append(r.group, g.Text)
 			}
 			continue
 		}
-		r.group = append(r.group, g.text)
+		r.group = append(r.group, g.Text)
 		for i := range r.Parts {
 			r.Parts[i].Keys = append(r.Parts[i].Keys, l.aliased(a, r.Parts[i].Rule))
 		}
@@ -211,7 +211,7 @@ func (l *loader) keys(r *Rule) {
 
 func (c *correlation) alias(name string) *alias {
 	for i := range c.aliases {
-		if c.aliases[i].name.text == name {
+		if c.aliases[i].name.Text == name {
 			return &c.aliases[i]
 		}
 	}
@@ -228,14 +228,14 @@ func (l *loader) checkAlias(r *Rule, a *alias) {
 			continue
 		}
 		if !slices.ContainsFunc(r.Parts, func(p Part) bool { return p.Rule == part }) {
-			d.fail(ref, "the alias %s names %s, which is not among the rules of the correlation", a.name.text, ref.text)
+			d.fail(ref, "the alias %s names %s, which is not among the rules of the correlation", a.name.Text, ref.Text)
 		}
 		have = append(have, part)
 		d.path(a.paths[i])
 	}
 	for i, p := range r.Parts {
 		if !slices.Contains(have, p.Rule) {
-			d.fail(a.name, "the alias %s says nothing of %s: give it a path for each rule of the correlation", a.name.text, r.draft.correlation.refs[i].text)
+			d.fail(a.name, "the alias %s says nothing of %s: give it a path for each rule of the correlation", a.name.Text, r.draft.correlation.refs[i].Text)
 		}
 	}
 }
@@ -243,8 +243,8 @@ func (l *loader) checkAlias(r *Rule, a *alias) {
 // aliased is the path that stands for an alias in a rule.
 func (l *loader) aliased(a *alias, part *Rule) Path {
 	for i, ref := range a.rules {
-		if ref.text == part.ID || ref.text == part.Name || ref.text == part.Title {
-			return newPath(a.paths[i].text)
+		if ref.Text == part.ID || ref.Text == part.Name || ref.Text == part.Title {
+			return newPath(a.paths[i].Text)
 		}
 	}
 	return newPath("eventID") // an error was noted

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cairnstream/cairn/export/yamlat"
 	"github.com/cairnstream/cairn/processor/window"
 )
 
@@ -21,7 +22,7 @@ func (d *document) vendor(r *Rule, n *node) {
 	}
 	r.draft.vendor = n
 	d.members(n, "cairn", takers{
-		"runbook":    func(v *node) { r.Runbook = v.text },
+		"runbook":    func(v *node) { r.Runbook = v.Text },
 		"staging":    func(v *node) { r.Staged = d.flag(v, "staging") },
 		"severity":   func(v *node) { d.severity(r, v) },
 		"suppress":   func(v *node) { d.suppress(r, v) },
@@ -65,7 +66,7 @@ func (d *document) model(r *Rule, v *node, kind Kind) {
 
 // severity is the organisation's own view of the level.
 func (d *document) severity(r *Rule, v *node) {
-	if v.kind != nodeMap {
+	if v.Kind != yamlat.Map {
 		d.level(r, v)
 		return
 	}
@@ -76,9 +77,9 @@ func (d *document) severity(r *Rule, v *node) {
 }
 
 func (d *document) level(r *Rule, v *node) {
-	level, ok := parseLevel(v.text)
-	if !ok || !v.scalar() {
-		d.fail(v, "unknown level %q: known are %s", v.text, strings.Join(levelNames[:], ", "))
+	level, ok := parseLevel(v.Text)
+	if !ok || !v.Scalar() {
+		d.fail(v, "unknown level %q: known are %s", v.Text, strings.Join(levelNames[:], ", "))
 	}
 	r.Level, r.draft.leveled = level, true
 }
@@ -88,15 +89,15 @@ func (d *document) suppress(r *Rule, v *node) {
 	s := &Suppress{}
 	r.draft.suppress = s
 	switch {
-	case v.kind != nodeMap && v.text == "none":
-	case v.kind != nodeMap:
+	case v.Kind != yamlat.Map && v.Text == "none":
+	case v.Kind != yamlat.Map:
 		s.For = d.duration(v)
 	default:
 		d.members(v, "suppress", takers{
 			"for": func(v *node) { s.For = d.duration(v) },
 			"by":  func(v *node) { s.By = d.paths(v, "by", 4) },
 		})
-		if v.get("for") == nil {
+		if v.Get("for") == nil {
 			d.fail(v, "suppress needs for: write {for: 1h, by: [sourceIPAddress]}, or none")
 		}
 	}
@@ -105,7 +106,7 @@ func (d *document) suppress(r *Rule, v *node) {
 // noSuppress refuses a suppression where a finding already is a whole episode.
 func (d *document) noSuppress(r *Rule) {
 	if s := r.draft.suppress; s != nil && s.For > 0 && r.Kind == KindBaseline {
-		d.fail(r.draft.vendor.get("suppress"), "a baseline's finding is a whole episode already, however long: leave suppress out")
+		d.fail(r.draft.vendor.Get("suppress"), "a baseline's finding is a whole episode already, however long: leave suppress out")
 	}
 }
 
@@ -114,16 +115,16 @@ func (d *document) notCritical(r *Rule) {
 	if r.Kind != KindBaseline || r.Level != Critical || !r.draft.leveled {
 		return
 	}
-	at := r.draft.vendor.get("severity")
+	at := r.draft.vendor.Get("severity")
 	if at == nil {
-		at = d.node.get("level")
+		at = d.node.Get("level")
 	}
 	d.fail(at, "an unusual number alone is never critical: write high at most, or leave the level out, so that it follows from the score")
 }
 
 // tests are found beside the rules; here only their form is looked at.
 func (d *document) tests(v *node) {
-	if v.kind != nodeList {
+	if v.Kind != yamlat.List {
 		d.fail(v, "tests is a list of paths or of tests")
 	}
 }
@@ -144,7 +145,7 @@ func (d *document) evaluate(r *Rule, v *node) {
 		return
 	}
 	r.occasions = 0
-	for _, item := range v.list() {
+	for _, item := range v.List() {
 		switch d.word(item, "occasion", "change", "snapshot") {
 		case "change":
 			r.occasions |= OnChange

@@ -15,7 +15,7 @@ func (l *loader) compileCorrelation(r *Rule) {
 	s.Suppress = r.Suppress.window()
 	s.Type, _ = window.ParseType(c.kind)
 	for i, p := range r.Parts {
-		s.Rules = append(s.Rules, window.Reference{ID: p.Rule.ID, Name: c.refs[i].text})
+		s.Rules = append(s.Rules, window.Reference{ID: p.Rule.ID, Name: c.refs[i].Text})
 	}
 	for _, sign := range signs {
 		if v, ok := c.limits[sign]; ok {
@@ -27,7 +27,7 @@ func (l *loader) compileCorrelation(r *Rule) {
 		s.Condition.Percentile = float64(c.percentile)
 	}
 	for _, f := range c.fields {
-		s.Condition.Fields = append(s.Condition.Fields, f.text)
+		s.Condition.Fields = append(s.Condition.Fields, f.Text)
 	}
 	l.aliasMap(r, s)
 	if c.boolean != nil {
@@ -62,7 +62,7 @@ func (l *loader) aliasMap(r *Rule, s *window.Spec) {
 			path := l.aliased(a, p.Rule)
 			paths[s.Rules[n].Name] = path.String()
 		}
-		s.Aliases[a.name.text] = paths
+		s.Aliases[a.name.Text] = paths
 	}
 }
 
@@ -73,7 +73,7 @@ func (l *loader) boolean(r *Rule, s *window.Spec) {
 	for i, p := range r.Parts { // a condition may call a rule by its name where the list has its id
 		named[i] = window.Reference{ID: s.Rules[i].Name, Name: p.Rule.Name}
 	}
-	when, err := window.ParseExpr(c.boolean.text, named)
+	when, err := window.ParseExpr(c.boolean.Text, named)
 	if err != nil {
 		d.fail(c.boolean, "%s", err)
 		return
@@ -83,7 +83,7 @@ func (l *loader) boolean(r *Rule, s *window.Spec) {
 
 // correlationVendor takes over what the key cairn says of windows.
 func (l *loader) correlationVendor(r *Rule, s *window.Spec) {
-	d, n := r.draft.doc, r.draft.vendor.get("window")
+	d, n := r.draft.doc, r.draft.vendor.Get("window")
 	if n == nil {
 		return
 	}
@@ -92,6 +92,6 @@ func (l *loader) correlationVendor(r *Rule, s *window.Spec) {
 			s.Shape, _ = window.ParseShape(d.word(v, "kind of window", "sliding", "tumbling", "session"))
 		},
 		"gap":      func(v *node) { s.Gap = d.duration(v) },
-		"timezone": func(v *node) { s.Timezone = v.text },
+		"timezone": func(v *node) { s.Timezone = v.Text },
 	})
 }

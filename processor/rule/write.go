@@ -4,29 +4,31 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/cairnstream/cairn/export/yamlat"
 )
 
-// yaml writes a node in flow style, which is JSON but for the keys.
-func (n *node) yaml() string {
-	switch n.kind {
-	case nodeMap:
-		parts := make([]string, len(n.keys))
-		for i, k := range n.keys {
-			parts[i] = scalarText(k.text) + ": " + n.items[i].yaml()
+// flow writes a node in the flow style of YAML, which is JSON but for the keys.
+func flow(n *node) string {
+	switch n.Kind {
+	case yamlat.Map:
+		parts := make([]string, len(n.Keys))
+		for i, k := range n.Keys {
+			parts[i] = scalarText(k.Text) + ": " + flow(n.Items[i])
 		}
 		return "{" + strings.Join(parts, ", ") + "}"
-	case nodeList:
-		parts := make([]string, len(n.items))
-		for i, item := range n.items {
-			parts[i] = item.yaml()
+	case yamlat.List:
+		parts := make([]string, len(n.Items))
+		for i, item := range n.Items {
+			parts[i] = flow(item)
 		}
 		return "[" + strings.Join(parts, ", ") + "]"
-	case nodeNull:
+	case yamlat.Null:
 		return "null"
-	case nodeNumber, nodeBool:
-		return n.text
+	case yamlat.Number, yamlat.Bool:
+		return n.Text
 	}
-	return scalarText(n.text)
+	return scalarText(n.Text)
 }
 
 // scalarText quotes what YAML could take for something else.
@@ -53,23 +55,23 @@ func (r *Rule) newForm() string {
 	var b strings.Builder
 	doc := r.draft.doc.node
 	for _, hidden := range r.draft.hidden {
-		fmt.Fprintf(&b, "title: %s\nid: %s\nlevel: informational\nlogsource: %s\ndetection:\n", scalarText(hidden.Title), scalarText(hidden.ID), doc.get("logsource").yaml())
-		body := doc.get("detection")
-		for i, k := range body.keys {
-			if k.text != "condition" && k.text != "timeframe" {
-				fmt.Fprintf(&b, "  %s: %s\n", scalarText(k.text), body.items[i].yaml())
+		fmt.Fprintf(&b, "title: %s\nid: %s\nlevel: informational\nlogsource: %s\ndetection:\n", scalarText(hidden.Title), scalarText(hidden.ID), flow(doc.Get("logsource")))
+		body := doc.Get("detection")
+		for i, k := range body.Keys {
+			if k.Text != "condition" && k.Text != "timeframe" {
+				fmt.Fprintf(&b, "  %s: %s\n", scalarText(k.Text), flow(body.Items[i]))
 			}
 		}
 		fmt.Fprintf(&b, "  condition: %s\n---\n", scalarText(hidden.draft.condition))
 	}
-	for i, k := range doc.keys {
-		if k.text != "logsource" && k.text != "detection" {
-			fmt.Fprintf(&b, "%s: %s\n", scalarText(k.text), doc.items[i].yaml())
+	for i, k := range doc.Keys {
+		if k.Text != "logsource" && k.Text != "detection" {
+			fmt.Fprintf(&b, "%s: %s\n", scalarText(k.Text), flow(doc.Items[i]))
 		}
 	}
 	fmt.Fprintf(&b, "correlation:\n")
-	for i, k := range r.draft.converted.keys {
-		fmt.Fprintf(&b, "  %s: %s\n", k.text, r.draft.converted.items[i].yaml())
+	for i, k := range r.draft.converted.Keys {
+		fmt.Fprintf(&b, "  %s: %s\n", k.Text, flow(r.draft.converted.Items[i]))
 	}
 	return b.String()
 }
