@@ -26,8 +26,7 @@ func BenchmarkActiveWindow(b *testing.B) {
 	for r := range 96 * 14 {
 		round(r)
 	}
-	b.ReportAllocs()
-	b.ResetTimer()
+	defer spent(b)()
 	for i := 0; i < b.N; {
 		r := 96*14 + i/len(states)
 		round(r)
@@ -38,7 +37,7 @@ func BenchmarkActiveWindow(b *testing.B) {
 // BenchmarkGauge is the gauge model, per point.
 func BenchmarkGauge(b *testing.B) {
 	var g Gauge
-	b.ReportAllocs()
+	defer spent(b)()
 	for i := range b.N {
 		g.Add(float64(100+activity[i%len(activity)]), i/12%24)
 	}
@@ -62,8 +61,7 @@ func BenchmarkEvent(b *testing.B) {
 			for i := range values {
 				values[i] = fmt.Sprintf("arn:aws:s3:::bucket/%d", i)
 			}
-			b.ReportAllocs()
-			b.ResetTimer()
+			defer spent(b)()
 			for i := range b.N {
 				ev := &events[i%len(events)]
 				ev.Value = values[i*7919%len(values)]
@@ -85,8 +83,7 @@ func BenchmarkKeyWindow(b *testing.B) {
 			Key: []string{fmt.Sprintf("arn:aws:iam::111122223333:user/person-%d", i)}}
 	}
 	at := monday
-	b.ReportAllocs()
-	b.ResetTimer()
+	defer spent(b)()
 	for i := 0; i < b.N; i += len(events) {
 		for j := range events {
 			events[j].Time = at
@@ -119,8 +116,7 @@ func BenchmarkFirstSeen(b *testing.B) {
 				}
 				values[i] = fmt.Sprintf("i-%017d", n)
 			}
-			b.ReportAllocs()
-			b.ResetTimer()
+			defer spent(b)()
 			for _, v := range values {
 				ev.Key[1] = v
 				if _, err := e.FirstSeen("r", ev); err != nil {
