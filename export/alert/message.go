@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -238,11 +239,29 @@ func reasons(r *export.FindingRow, w *Why) (out []string) {
 		put(r.Fields["parent_since"] != "", "known since "+r.Fields["parent_since"]+" without it")
 	}
 	put(r.Fields["upper_band"] != "", "unusual from "+r.Fields["upper_band"]+" on")
-	put(w.Probability != "", "the probability of this or more is "+w.Probability)
+	put(w.Probability != "", chance(w.Probability))
 	put(w.Approximate, "the value is approximate")
 	put(w.Incomplete, "something may be missing: not all events of the window are known")
 	put(w.Learning, "little is known of the usual behaviour yet")
 	return out
+}
+
+// chance says how seldom a probability is, as people can picture it.
+func chance(probability string) string {
+	p, err := strconv.ParseFloat(probability, 64)
+	if err != nil || p <= 0 || p >= 1 {
+		return "the probability of this or more is " + probability
+	}
+	often := strconv.FormatFloat(1/p, 'f', 0, 64)
+	switch n := 1 / p; {
+	case n >= 999.5e6: // what rounds to it
+		often = "more than a billion"
+	case n >= 999.5e3:
+		often = strconv.FormatFloat(n/1e6, 'f', 0, 64) + " million"
+	case n >= 999.5:
+		often = strconv.FormatFloat(n/1e3, 'f', 0, 64) + " thousand"
+	}
+	return "as much as this comes by chance in one of " + often + " windows"
 }
 
 func text(s *string) string {

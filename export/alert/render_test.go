@@ -154,7 +154,7 @@ func messageReasons(id string) map[string]reason {
 		"why/approximate":        {"true", "the value comes from a sketch"},
 		"why/steps/0/rule":       {"A secret was read", "the title of the part, because its rule is known"},
 		"why/steps/0/event_id":   {"e1", "its event"},
-		"why/reasons/0":          {"the probability of this or more is 1e-09", "for people"},
+		"why/reasons/0":          {"as much as this comes by chance in one of more than a billion windows", "for people"},
 		"why/reasons/1":          {"the value is approximate", "a warning"},
 		"when/arrived":           {"2026-03-01T14:10:59.999Z", "how old the news is"},
 		"next/0":                 {"cairn findings show f1 --lake s3://lake", "how to go on"},
@@ -222,7 +222,7 @@ func TestSlack(t *testing.T) {
 		"blocks/2/fields/4/text":   section("Call", "`GetSecretValue`"),
 		"blocks/2/fields/5/text":   section("On", "`secret db`"),
 		"blocks/3/text/text":       {"*What it means*\nMany secrets in a short time.", "who is woken does not know each rule"},
-		"blocks/4/text/text":       {"*Why*\n• the probability of this or more is 1e-09\n• the value is approximate\n• A secret was read: event e1", "the reasons"},
+		"blocks/4/text/text":       {"*Why*\n• as much as this comes by chance in one of more than a billion windows\n• the value is approximate\n• A secret was read: event e1", "the reasons"},
 		"blocks/5/text/text":       {"*What to do*\n<https://runbooks.example/secrets>", "a link that the rule gives is one"},
 		"blocks/6/text/text":       {"*Harmless when*\nDeployments", "when it means nothing"},
 		"blocks/7/text/text":       {"*More*\n<https://example.com/t1552>", "where to read on"},
@@ -262,7 +262,7 @@ func TestPagerDuty(t *testing.T) {
 	for name, text := range map[string]string{
 		"Who": "user/alice as role/admin, session s<1> (arn:aws:iam::123456789012:user/alice)", "Account": "123456789012 (shop), eu-central-1", "From": "192.0.2.1 with aws-cli",
 		"When": "2026-03-01 14:00:00 to 14:09:59 UTC, noticed 1m later", "Call": "GetSecretValue of secretsmanager.amazonaws.com", "On": "secret db",
-		"What it means": "Many secrets in a short time.", "Why": "the probability of this or more is 1e-09\nthe value is approximate\nA secret was read: event e1",
+		"What it means": "Many secrets in a short time.", "Why": "as much as this comes by chance in one of more than a billion windows\nthe value is approximate\nA secret was read: event e1",
 		"What to do": "https://runbooks.example/secrets", "Harmless when": "Deployments", "More": "https://example.com/t1552", "Go on": "cairn findings show f1 --lake s3://lake",
 		"Finding": "f1", "Alert": a.ID, "Rule": "r1 v1", "Tags": "attack.t1552 attack.credential-access", "By": "A. Author, licence DRL 1.1", "Events": "e1 e2",
 	} {
@@ -305,7 +305,7 @@ func TestSecurityHub(t *testing.T) {
 		"ruleVersion": "v1", "ruleKind": "correlation", "step": "update", "alertId": a.ID, "tags": "attack.t1552 attack.credential-access", "author": "A. Author", "licence": "DRL 1.1",
 		"actor": "arn:aws:iam::123456789012:user/alice", "role": "arn:aws:iam::123456789012:role/admin", "session": "s<1>", "account": "123456789012", "accountAlias": "shop", "region": "eu-central-1",
 		"address": "192.0.2.1", "event": "GetSecretValue", "events": "14", "eventIds": "e1 e2", "falsePositives": "Deployments",
-		"why":             "the probability of this or more is 1e-09; the value is approximate",
+		"why":             "as much as this comes by chance in one of more than a billion windows; the value is approximate",
 		"field/eventName": "GetSecretValue", "field/sourceIPAddress": "192.0.2.1", "field/probability": "1e-09", "field/approximate": "true", "field/responseElements.credentials.sessionToken": "(withheld)",
 	} {
 		// A slash in a name is one more step of the path here.
@@ -463,7 +463,18 @@ func TestReasons(t *testing.T) {
 	}
 }
 
-// TestHealthTactic: tags of other taxonomies are no tactics.
+func TestChance(t *testing.T) {
+	for p, want := range map[string]string{
+		"0.05": "one of 20 windows", "2e-4": "one of 5 thousand windows", "6.25e-09": "one of 160 million windows", "1e-300": "one of more than a billion windows",
+		"0": "the probability of this or more is 0", "small": "the probability of this or more is small", // as it was given
+	} {
+		if got := chance(p); !strings.HasSuffix(got, want) {
+			t.Errorf("%s: %s, want %s", p, got, want)
+		}
+	}
+}
+
+// TestTactic: tags of other taxonomies are no tactics.
 func TestTactic(t *testing.T) {
 	for want, tags := range map[string][]string{"": {"cve.2024-1", "attack.t1078", "attack.", "attack.g0016"}, "exfiltration": {"attack.s0002", "attack.Exfiltration", "attack.impact"}, "stealth": {"attack.stealth"}} {
 		if got := tactic(tags); got != want {

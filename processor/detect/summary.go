@@ -240,7 +240,7 @@ func unusually(f *Finding, b *baseline.Finding) string {
 	if f.Step == End {
 		s += "over; "
 	}
-	s += rounded(b.Observed) + " where about " + rounded(b.Expected) + " is usual"
+	s += rounded(b.Observed) + prefixed(" ", counted(f)) + " where about " + rounded(b.Expected) + " is usual"
 	for i, p := range f.Group {
 		s += []string{" for ", " and "}[min(i, 1)] + groupName(f, p)
 	}
@@ -249,6 +249,24 @@ func unusually(f *Finding, b *baseline.Finding) string {
 		s += "; little is known of it yet"
 	}
 	return s
+}
+
+// counted is what a baseline counts.
+func counted(f *Finding) string {
+	if f.Rule.Baseline == nil {
+		return ""
+	}
+	settings := f.Rule.Baseline.WithDefaults()
+	field := settings.Field[strings.LastIndexByte(settings.Field, '.')+1:]
+	switch settings.Statistic {
+	case baseline.ErrorCount:
+		return "failed calls"
+	case baseline.Distinct:
+		return "different values of " + field
+	case baseline.Sum:
+		return "of " + field
+	}
+	return "calls"
 }
 
 func figure(v float64) string  { return strconv.FormatFloat(v, 'g', 6, 64) }

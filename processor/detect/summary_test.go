@@ -87,7 +87,8 @@ func TestSentencesAboutSeveralCalls(t *testing.T) {
 func TestSentencesAboutWhatIsUnusual(t *testing.T) {
 	f := seen(func(f *Finding) { f.Group = []Pair{{"actor.root", "arn:aws:iam::111122223333:user/ann"}} })
 	b := &baseline.Finding{Observed: 42, Expected: 1.23456, WindowStart: testStart.Add(-24 * time.Hour), WindowEnd: testStart, Learning: true}
-	want := "Title: 42 where about 1.23 is usual for user/ann in account 111122223333 (shop) from 2026-02-28 10:00:00 to 2026-03-01 10:00:00 UTC; little is known of it yet"
+	f.Rule.Baseline = &baseline.Spec{Statistic: baseline.ErrorCount}
+	want := "Title: 42 failed calls where about 1.23 is usual for user/ann in account 111122223333 (shop) from 2026-02-28 10:00:00 to 2026-03-01 10:00:00 UTC; little is known of it yet"
 	if got := unusually(f, b); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
