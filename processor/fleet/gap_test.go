@@ -208,6 +208,42 @@ func TestGapWhileReading(t *testing.T) {
 	p.checkGap(&manifest.Gap{From: seq1, To: seq3, FromTime: time.Date(2026, 3, 1, 12, 30, 0, 0, time.UTC), ToTime: time.Date(2026, 3, 1, 13, 0, 0, 0, time.UTC), Reason: "retention"}, time.Time{})
 }
 
+// What was read before it was removed is not lost, and time that is accounted for
+// is not part of the next gap.
+func TestGapsMeetWhatWasRead(t *testing.T) {
+	p := newPlace(t, "trail", single(created))
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	p.abandoned(now.Add(-30*time.Hour), time.Time{})
+	stream, client := newTrimmed(t, 24*time.Hour, arrived{sequence: seq3, at: now.Add(-24 * time.Hour)})
+	p.cfg.Kinesis = client
+	s, err := p.worker().open(t.Context(), info(theShard))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// seq2 was read all the same; until it comes to it, the stream has removed more.
+	stream.left = []arrived{{sequence: seq4, at: now.Add(-24*time.Hour + 2*time.Minute)}}
+	later := now.Add(2 * time.Minute)
+	if err := s.Process(t.Context(), batch(later, record(seq2, later.Add(-24*time.Hour)))); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Release(t.Context(), later, false); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	gaps := p.manifests()[theShard].Gaps
+	if len(gaps) != 2 || gaps[0].To != seq3 || gaps[1].From != seq1 || gaps[1].To != seq2 {
+		t.Fatalf("gaps %+v, want one to %s at first, then to %s", gaps, seq3, seq2)
+	}
+	if early := gaps[0].FromTime.Sub(now.Add(-30 * time.Hour)); early != 0 {
+		t.Errorf("the first gap begins %v after the last record", early)
+	}
+	if d := gaps[1].FromTime.Sub(now.Add(-24 * time.Hour)); d < 0 || d > time.Minute {
+		t.Errorf("the second gap begins at %v, %v after what was looked at", gaps[1].FromTime, d)
+	}
+}
+
 // A shard on which nothing happens for a day, and which is read to its tip, has
 // lost nothing when the next record comes.
 func TestNoGapInAQuietShard(t *testing.T) {
