@@ -58,6 +58,7 @@ type Engine struct {
 	order []*ruleState // by id
 	out   []Finding
 	name  []byte            // scratch
+	value []byte            // scratch of put
 	names map[string]string // of accounts, see place
 }
 
@@ -66,6 +67,7 @@ type ruleState struct {
 	Rule
 	spec      Spec
 	prefix    []byte // of the rest of its rows' keys
+	key       []byte // scratch of row
 	model     *Model
 	cal       *calendar
 	gauge     bool    // scored by the gauge model

@@ -33,28 +33,52 @@ const (
 	rowLearned    = 'm' // the mark that an account's history was read
 )
 
-// row is the key of a row; rest follows the sort of row.
+// row is the key of a row; rest follows the sort of row. It is valid until the
+// next call.
 func (r *ruleState) row(p place, sort byte, rest ...[]byte) []byte {
-	parts := append([][]byte{r.prefix, {sort}}, rest...)
-	if p.whole {
-		return key.Whole(key.Baseline, parts...)
+	k := r.head(p, sort)
+	for _, part := range rest {
+		k = append(k, part...)
 	}
-	return key.Keyed(p.hash, key.Baseline, parts...)
+	return r.keep(k)
+}
+
+// head is how the key of a row begins.
+func (r *ruleState) head(p place, sort byte) []byte {
+	k := r.key[:0]
+	if p.whole {
+		k = key.AppendWhole(k, key.Baseline)
+	} else {
+		k = key.AppendKeyed(k, p.hash, key.Baseline)
+	}
+	return append(append(k, r.prefix...), sort)
+}
+
+// keep keeps the buffer of a key for the next one.
+func (r *ruleState) keep(k []byte) []byte {
+	r.key = k
+	return k
 }
 
 // accountAt is where the account begins in an id.
 const accountAt = len(key.Hash{}) + 1
 
 func (r *ruleState) keyRow(x *keyed, sort byte) []byte {
-	return r.row(x.account.place, sort, []byte(x.id[accountAt:]))
+	return r.keep(append(r.head(x.account.place, sort), x.id[accountAt:]...))
 }
 
 func (r *ruleState) windowRow(x *keyed, k Window) []byte {
-	return r.row(x.account.place, rowWindow, binary.BigEndian.AppendUint32(nil, k), []byte(x.id[accountAt:]))
+	return r.keep(append(binary.BigEndian.AppendUint32(r.head(x.account.place, rowWindow), k), x.id[accountAt:]...))
 }
 
 func (r *ruleState) accountRow(a *account, sort byte) []byte {
-	return r.row(a.place, sort, []byte(a.id[accountAt:]))
+	return r.keep(append(r.head(a.place, sort), a.id[accountAt:]...))
+}
+
+// put writes a row whose value was appended to the scratch.
+func (e *Engine) put(k, value []byte) {
+	e.store.Put(k, value)
+	e.value = value
 }
 
 // get reads a row and takes it apart.
@@ -142,10 +166,10 @@ func (e *Engine) Flush() error {
 func (e *Engine) flushAccount(r *ruleState, a *account) {
 	a.changed = false
 	if !r.gauge {
-		e.store.Put(r.accountRow(a, rowPopulation), a.pop.append(nil))
+		e.put(r.accountRow(a, rowPopulation), a.pop.append(e.value[:0]))
 	}
 	if a.budget != nil {
-		e.store.Put(r.accountRow(a, rowBudget), a.budget.append(nil))
+		e.put(r.accountRow(a, rowBudget), a.budget.append(e.value[:0]))
 	}
 }
 
@@ -156,7 +180,7 @@ func (e *Engine) flush(r *ruleState, x *keyed) {
 	x.stored = x.stored[:0]
 	for _, w := range x.open {
 		if w.changed {
-			e.store.Put(r.windowRow(x, w.k), w.append(nil))
+			e.put(r.windowRow(x, w.k), w.append(e.value[:0]))
 			w.changed, w.stored = false, true
 		}
 	}
@@ -171,7 +195,7 @@ func (e *Engine) flush(r *ruleState, x *keyed) {
 	for i, sort := range [...]byte{rowEpisode, rowDown} {
 		switch p := x.episodes[i]; {
 		case p != nil:
-			e.store.Put(r.keyRow(x, sort), p.append(nil))
+			e.put(r.keyRow(x, sort), p.append(e.value[:0]))
 		case x.gone[i]:
 			e.store.Delete(r.keyRow(x, sort))
 			x.gone[i] = false
@@ -181,16 +205,16 @@ func (e *Engine) flush(r *ruleState, x *keyed) {
 
 func (e *Engine) flushState(r *ruleState, x *keyed) {
 	if x.state.Active > 0 {
-		b, _ := x.state.AppendBinary(nil)
-		e.store.Put(r.keyRow(x, rowState), b)
+		b, _ := x.state.AppendBinary(e.value[:0])
+		e.put(r.keyRow(x, rowState), b)
 	}
 	if x.span != nil {
-		e.store.Put(r.keyRow(x, rowSpan), x.span.append(nil))
+		e.put(r.keyRow(x, rowSpan), x.span.append(e.value[:0]))
 	}
 	switch {
 	case x.gauge != nil:
-		b, _ := x.gauge.AppendBinary(nil)
-		e.store.Put(r.keyRow(x, rowGauge), b)
+		b, _ := x.gauge.AppendBinary(e.value[:0])
+		e.put(r.keyRow(x, rowGauge), b)
 	case r.spec.Direction != Up:
 		e.store.Delete(r.keyRow(x, rowGauge))
 	}

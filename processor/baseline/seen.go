@@ -286,12 +286,10 @@ func (e *Engine) learnPast(r *ruleState, ev *Event) error {
 	c := combination{e.place(ev), hashValues(ev.Key[len(ev.Key)-1:]), hashValues(ev.Key[:len(ev.Key)-1])}
 	day := dayOf(ev.Time)
 	r.seen.hold(c.place, day)
-	for _, k := range [][]byte{r.parentRow(c), r.seenRow(c)} {
-		if err := e.extend(k, day); err != nil {
-			return err
-		}
+	if err := e.extend(r.parentRow(c), day); err != nil {
+		return err
 	}
-	return nil
+	return e.extend(r.seenRow(c), day)
 }
 
 // extend widens a row to a day of the past, whatever lies between.

@@ -65,17 +65,21 @@ func (h Hash) Uint64() uint64 { return binary.BigEndian.Uint64(h[:]) }
 // prefix of all rows of this type and partition key. The parts of rest are
 // joined as they are.
 func Keyed(h Hash, kind byte, rest ...[]byte) []byte {
-	k := make([]byte, 0, 2+len(h)+length(rest))
-	k = append(k, SpaceKeyed)
-	k = append(k, h[:]...)
-	return join(append(k, kind), rest)
+	return join(AppendKeyed(make([]byte, 0, 2+len(h)+length(rest)), h, kind), rest)
 }
+
+// AppendKeyed appends how the keys of a type and partition key begin.
+func AppendKeyed(k []byte, h Hash, kind byte) []byte {
+	return append(append(append(k, SpaceKeyed), h[:]...), kind)
+}
+
+// AppendWhole appends how the keys of a type of the shard as a whole begin.
+func AppendWhole(k []byte, kind byte) []byte { return append(k, SpaceWhole, kind) }
 
 // Whole returns the key of a row of the shard as a whole; with no rest, the
 // prefix of all such rows of this type.
 func Whole(kind byte, rest ...[]byte) []byte {
-	k := make([]byte, 0, 2+length(rest))
-	return join(append(k, SpaceWhole, kind), rest)
+	return join(AppendWhole(make([]byte, 0, 2+length(rest)), kind), rest)
 }
 
 func length(parts [][]byte) (n int) {
