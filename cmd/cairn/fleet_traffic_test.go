@@ -86,14 +86,14 @@ func (p program) newTraffic(t *testing.T, accounts, events int, at pace) *traffi
 	return tr
 }
 
-// lasting is traffic for a scenario that does something so many times: enough
-// that no shard waits for a record.
+// lasting is traffic for a scenario that does something so many times: enough,
+// and of enough accounts, that no shard waits long for a record.
 func (g *ground) lasting(t *testing.T, times int) *traffic {
 	t.Helper()
 	if times <= 2 {
 		return g.small
 	}
-	return g.newTraffic(t, 12, min(1000*times, 30_000), usual)
+	return g.newTraffic(t, 48, min(2500*times, 30_000), usual)
 }
 
 // add writes a file and cuts it into records: the whole file, lines of some

@@ -5,9 +5,9 @@
 //
 // Output: a list of { what, rows, only, alone, examples } for the tables and the snapshots: how many rows the first lake and the second
 // have, how many are in one of them only, and some of those. With --text the same for people, and exit status 1 when there are any.
-// Of `resources` each snapshot is compared by itself. One that only one lake has is `alone` and no difference: a replay takes one at
-// its end, a fleet when its watermark passes a full hour. The rows of `progress` tell of files, of which there are as many as there
-// were commits, so what is compared is their sums by table.
+// Of `resources` each snapshot is compared by itself. One that only one lake has of all shards is `alone` and no difference: a replay
+// takes one at its end, and a shard takes the newest only when its watermark passes several hours at once. The rows of `progress` tell
+// of files, of which there are as many as there were commits, so what is compared is their sums by table.
 import { stat } from 'node:fs/promises'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { printTable } from './table.mjs'
@@ -15,6 +15,7 @@ import { printTable } from './table.mjs'
 const arrival = new Set(['shard', 'sequence', 'ordinal', 'arrival_ts', 'late', 'watermark_ts'])
 const sums = `SELECT table_name, sum(row_count) AS row_count, sum(duplicates) AS duplicates, sum(quarantined) AS quarantined,
   sum(control) AS control, sum(len(gaps)) AS gaps FROM rows WHERE table_name <> 'resources' GROUP BY 1`
+const whole = `SELECT snapshot_id FROM rows WHERE table_name = 'resources' GROUP BY 1 HAVING sum(hash_share) > 0.999999`
 const examples = 3
 
 async function folders(args) {
@@ -51,6 +52,12 @@ async function difference(what, where = 'true') {
     examples: [onlyA.slice(0, examples), onlyB.slice(0, examples)] }
 }
 
+// snapshots are those that a lake has of all shards.
+async function snapshots(lake) {
+  await load('a', lake, 'progress', whole)
+  return new Set((await ask("SELECT json_extract_string(line, '$.snapshot_id') FROM a")).map(r => r[0]))
+}
+
 async function compare([first, second]) {
   const out = []
   for (const table of ['events', 'findings', 'resource_changes']) {
@@ -58,11 +65,12 @@ async function compare([first, second]) {
     await load('b', second, table)
     out.push(await difference(table))
   }
+  const [a, b] = [await snapshots(first), await snapshots(second)]
   await load('a', first, 'resources')
   await load('b', second, 'resources')
-  for (const [at, both] of await ask('SELECT part, count(DISTINCT lake) FROM (SELECT part, 1 AS lake FROM a UNION ALL SELECT part, 2 FROM b) GROUP BY 1 ORDER BY 1')) {
+  for (const at of [...new Set([...a, ...b])].sort()) {
     const found = await difference(`resources ${at}`, `part = ${quote(at)}`)
-    out.push(both === '2' ? found : { ...found, only: [0, 0], alone: true, examples: [[], []] })
+    out.push(a.has(at) && b.has(at) ? found : { ...found, only: [0, 0], alone: true, examples: [[], []] })
   }
   await load('a', first, 'progress', sums)
   await load('b', second, 'progress', sums)

@@ -166,7 +166,7 @@ SELECT u.a, u.b, true AS yes FROM t CROSS JOIN UNNEST(t.items) AS u(a, b) ORDER 
 }
 
 // TestCompare: two lakes that differ in where and when rows arrived, in one row of findings, in how often a row stands, in the cells of
-// a struct, and in a snapshot that one of them has not.
+// a struct, and in snapshots that one of them has not, or not of all shards.
 func TestCompare(t *testing.T) {
 	Require(t)
 	first, second := t.TempDir(), t.TempDir()
@@ -175,13 +175,14 @@ func TestCompare(t *testing.T) {
 		"findings/dt=2026-03-01/a":              `SELECT 'f1' AS finding_id`,
 		"resources/snapshot=2026-03-01T01-00/a": `SELECT 'r' AS resource_key, 1 AS watermark_ts`,
 		"resources/snapshot=2026-03-01T02-00/a": `SELECT 'r' AS resource_key, 1 AS watermark_ts`,
-		"progress/dt=2026-03-01/a":              progressOf(2) + " UNION ALL " + progressOf(1),
+		"progress/dt=2026-03-01/a":              progressOf(2) + " UNION ALL " + progressOf(1) + snapshotOf(1, 1) + snapshotOf(2, 0.5) + snapshotOf(2, 0.5) + snapshotOf(3, 1),
 	})
 	write(t, second, map[string]string{
 		"events/dt=2026-03-01/a":                `SELECT 'e1' AS eventid, 's2' AS shard, {n: 'y'} AS who, MAP {'k': 'v'} AS tags`,
 		"events/dt=2026-03-01/b":                `SELECT 'e2' AS eventid, 's3' AS shard, {n: NULL} AS who, NULL AS tags`,
 		"resources/snapshot=2026-03-01T02-00/b": `SELECT 'r' AS resource_key, 2 AS watermark_ts`,
-		"progress/dt=2026-03-02/a":              progressOf(3),
+		"resources/snapshot=2026-03-01T03-00/b": `SELECT 's' AS resource_key, 2 AS watermark_ts`,
+		"progress/dt=2026-03-02/a":              progressOf(3) + snapshotOf(2, 1) + snapshotOf(3, 0.5),
 	})
 	got, err := Compare(t.Context(), first, second)
 	if err != nil {
@@ -196,6 +197,7 @@ func TestCompare(t *testing.T) {
 		{What: "resource_changes"},
 		{What: "resources 2026-03-01T01-00", Rows: [2]int{1, 0}, Alone: true},
 		{What: "resources 2026-03-01T02-00", Rows: [2]int{1, 1}},
+		{What: "resources 2026-03-01T03-00", Rows: [2]int{0, 1}, Alone: true},
 		{What: "sums of progress", Rows: [2]int{1, 1}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -206,9 +208,14 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-// progressOf is a report of so many rows.
+// progressOf is a report of so many events.
 func progressOf(rows int) string {
-	return fmt.Sprintf(`SELECT 'events' AS table_name, %d AS row_count, 1 - %[1]d AS late, 0 AS duplicates, 0 AS quarantined, 0 AS control, CAST([] AS VARCHAR[]) AS gaps`, rows)
+	return fmt.Sprintf(`SELECT 'events' AS table_name, NULL AS snapshot_id, 1 AS hash_share, %d AS row_count, 1 - %[1]d AS late, 0 AS duplicates, 0 AS quarantined, 0 AS control, CAST([] AS VARCHAR[]) AS gaps`, rows)
+}
+
+// snapshotOf is one more report, of a snapshot of an hour by a share of the shards.
+func snapshotOf(hour int, share float64) string {
+	return fmt.Sprintf(` UNION ALL SELECT 'resources', '2026-03-01T%02d-00', %v, 1, 0, 0, 0, 0, []`, hour, share)
 }
 
 // write makes the Parquet files of a lake.
