@@ -93,7 +93,7 @@ func (m *Message) known() string {
 func (m *Message) aside() string {
 	var parts []string
 	for _, f := range m.details() {
-		if !f.who && len(f.text) <= mostAside && f.text[0] != '{' && f.text[0] != '[' {
+		if !f.who && !strings.Contains(m.Text, f.text) && len(f.text) <= mostAside && f.text[0] != '{' && f.text[0] != '[' {
 			parts = append(parts, f.name+" "+f.text)
 		}
 	}
@@ -125,8 +125,12 @@ func (m *Message) period() string {
 	return from.Format(time.DateTime) + " to " + to.Format(whole)
 }
 
-// delay is how long it took to be noticed, where that matters.
+// delay is how long it took to be decided and to be noticed, where that
+// matters.
 func (m *Message) delay() string {
+	if end := moment(m.When.Last); m.When.Last != "" && moment(m.When.Time).Sub(end) >= time.Minute {
+		return ", decided at " + moment(m.When.Time).Format(time.TimeOnly)
+	}
 	late := moment(m.When.Arrived).Sub(moment(m.When.Time)).Round(time.Minute)
 	if m.When.Arrived == "" || late < time.Minute {
 		return ""

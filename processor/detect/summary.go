@@ -91,6 +91,9 @@ func correlated(f *Finding) string {
 	if f.Step == End {
 		s += "over; "
 	}
+	if missed := absent(f); len(missed) > 0 && len(f.Parts) > 0 {
+		return s + unfollowed(f, missed)
+	}
 	s += together(f)
 	for _, p := range f.Group {
 		name := groupName(f, p)
@@ -159,26 +162,42 @@ func limit(f *Finding) string {
 	return " (limit " + figure(*f.Threshold) + ")"
 }
 
-// sequence names the rules that matched, and those whose absence counts. An
-// end has no parts.
+// sequence names the rules that matched. An end has no parts.
 func sequence(f *Finding, spec *window.Spec) string {
 	if len(f.Parts) == 0 {
 		return count(f.Count, "event")
 	}
-	var met, missed []string
+	var met []string
 	for _, p := range f.Parts {
 		if p.Rule != nil && p.Events > 0 {
 			met = append(met, p.Rule.Title)
 		}
 	}
-	absent := map[int]bool{}
-	absences(spec.Condition.When, false, absent)
-	for i := range spec.Rules {
-		if r := partOf(f, i); absent[i] && r != "" {
-			missed = append(missed, r)
+	return strings.Join(met, map[bool]string{true: ", then ", false: " and "}[spec.Type == window.TemporalOrdered]) + " within " + spell(spec.Timespan)
+}
+
+// unfollowed says what was done, and what did not happen after it.
+func unfollowed(f *Finding, missed []string) string {
+	s := who(f) + " called " + call(f)
+	for _, p := range f.Group {
+		if p.Value != f.Root {
+			s += " with " + groupName(f, p)
 		}
 	}
-	return strings.Join(met, map[bool]string{true: ", then ", false: " and "}[spec.Type == window.TemporalOrdered]) + prefixed(", without ", strings.Join(missed, " or ")) + " within " + spell(spec.Timespan)
+	return s + prefixed(" in account ", account(f)) + origin(f) + " at " + f.From.Format(clock) + "; within " + spell(f.Rule.Correlation.Timespan) + " this did not come: " + strings.Join(missed, " or ")
+}
+
+// absent are the titles of the rules whose absence counts.
+func absent(f *Finding) (titles []string) {
+	spec := f.Rule.Correlation
+	not := map[int]bool{}
+	absences(spec.Condition.When, false, not)
+	for i := range spec.Rules {
+		if title := partOf(f, i); not[i] && title != "" {
+			titles = append(titles, title)
+		}
+	}
+	return titles
 }
 
 func partOf(f *Finding, i int) string {

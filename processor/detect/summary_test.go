@@ -75,7 +75,7 @@ func TestSentencesAboutSeveralCalls(t *testing.T) {
 			spec(&window.Spec{Type: window.TemporalOrdered, Rules: references, Condition: window.Condition{When: absence}}, part("Trail stopped"), part("Trail started"))(f)
 			f.Parts = []Part{{Rule: f.Rule.Parts[0].Rule, Events: 1}, {Rule: f.Rule.Parts[1].Rule}}
 			f.Group, f.From = []Pair{{"requestParameters.name", "main"}}, f.To
-		}, "Title: Trail stopped, without Trail started within 30m with name main in account 111122223333 (shop) at 2026-03-01 10:00:00 UTC; the last was UpdateFunctionCode (lambda) by user/ann from 198.51.100.7"},
+		}, "Title: user/ann called UpdateFunctionCode (lambda) with name main in account 111122223333 (shop) from 198.51.100.7 at 2026-03-01 10:00:00 UTC; within 30m this did not come: Trail started"},
 		"an end": {func(f *Finding) { spec(&window.Spec{Type: window.EventCount})(f); f.Step = End }, "Title: over; 20 events by user/ann" + end},
 	} {
 		if got := correlated(seen(c.change)); got != c.want {
