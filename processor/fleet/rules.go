@@ -110,7 +110,7 @@ type RuleFiles struct {
 
 	// Ask, if not nil, has the rules loaded at once, changed or not.
 	Ask   <-chan os.Signal
-	Every time.Duration // between two looks at the folders; 0: 10 s
+	Every time.Duration // between two looks at the folders; 0: 5 s
 }
 
 // WatchRules notes how the folders look before their rules are loaded for the
@@ -121,15 +121,16 @@ func WatchRules(dirs []string, load func() (*rule.Set, error)) *RuleFiles {
 }
 
 // rulesEvery is how often the folders of rules are looked at by default.
-const rulesEvery = 10 * time.Second
+const rulesEvery = 5 * time.Second
 
-// FollowRules loads the rules anew when their files change, or on request, until
-// ctx ends. Rules with mistakes are not taken: the old ones go on, and the log
+// FollowRules loads the rules anew when their files have changed, or on request,
+// until ctx ends. Files that change from one look to the next are being written,
+// and are waited for. Rules with mistakes are not taken: the old ones go on, and the log
 // and a metric tell of it.
 func (w *Worker) FollowRules(ctx context.Context, files *RuleFiles) {
 	tick := time.NewTicker(cmp.Or(files.Every, rulesEvery))
 	defer tick.Stop()
-	for {
+	for last := files.seen; ; {
 		asked := false
 		select {
 		case <-ctx.Done():
@@ -139,10 +140,11 @@ func (w *Worker) FollowRules(ctx context.Context, files *RuleFiles) {
 			asked = true
 		}
 		now := fingerprint(files.dirs)
-		if asked || now != files.seen {
+		if asked || now != files.seen && now == last {
 			w.reload(files)
+			files.seen = now
 		}
-		files.seen = now
+		last = now
 	}
 }
 

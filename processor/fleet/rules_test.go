@@ -126,6 +126,28 @@ func TestRulesOnRequest(t *testing.T) {
 	}
 }
 
+// A file that is being written is not loaded before it is whole.
+func TestRulesThatAreBeingWritten(t *testing.T) {
+	p := newPlace(t, "trail", single(created))
+	w := p.worker()
+	dir := ruleFolder(t, single(created))
+	files := WatchRules([]string{dir}, p.load(dir))
+	files.Every = time.Second
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go w.FollowRules(ctx, files)
+	text := single(deleted)
+	for part := 1; part <= 8; part++ { // longer than two looks
+		write(t, filepath.Join(dir, "1.yml"), text[:len(text)*part/8])
+		time.Sleep(300 * time.Millisecond)
+	}
+	f := &followed{place: p}
+	f.reloads(1, 0)
+	if n := len(p.cfg.Rules.Set().Rules()); n != 2 {
+		t.Errorf("%d rules, want 2", n)
+	}
+}
+
 // A change between the first load and the beginning of the watch is not missed.
 func TestRulesThatChangeAtTheStart(t *testing.T) {
 	p := newPlace(t, "trail", single(created))
@@ -167,7 +189,8 @@ func TestRulesWhoseFolderGoesAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.reloads(1, 1)
-	write(t, filepath.Join(next, "0.yml"), strings.Replace(single(created), "high", "low", 1))
+	f.dir = next
+	f.change("0.yml", strings.Replace(single(created), "high", "low", 1))
 	f.reloads(2, 1)
 }
 
