@@ -52,7 +52,7 @@ func (f *fitter) report() *FitReport {
 	for _, set := range []struct {
 		name   string
 		choose func(files []int) baseline.GaugeKnobs
-	}{{"the model's", always(baseline.StandardGauge())}, {"middle of the grid", always(middle())}, {"fitted", f.fit}} {
+	}{{"the model's, chosen on all files", always(baseline.StandardGauge())}, {"middle of the grid", always(middle())}, {"fitted", f.fit}} {
 		k := set.choose(all)
 		s := FitSet{Name: set.name, Constants: k, Seen: f.score(k, all)}
 		s.Unseen, s.UnseenDeviation = f.unseen(set.choose)
