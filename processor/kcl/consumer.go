@@ -161,13 +161,22 @@ func (c *consumer) shut() {
 func (c *consumer) fail(err error) {
 	switch log := c.worker.cfg.Log.With("shard", c.info.Shard, "error", err); {
 	case c.ctx.Err() != nil: // why it ended is in the log
-	case errors.Is(err, manifest.ErrFenced), errors.Is(err, ErrLeaseLost):
-		log.Warn("another worker has taken the shard over; this one stops to work on it and has lost nothing that was committed")
+	case overtaken(err):
+		log.Warn(takenOver)
 	default:
 		log.Error("a shard failed; it is closed, and tried again from its last commit")
 	}
 	c.worker.leases.fail(c.lease, err)
 	c.giveUp(err)
+}
+
+// takenOver is what the log says when a shard was overtaken.
+const takenOver = "another worker has taken the shard over; this one stops to work on it and has lost nothing that was committed"
+
+// overtaken tells that a shard has another owner, who goes on from the last
+// commit.
+func overtaken(err error) bool {
+	return errors.Is(err, manifest.ErrFenced) || errors.Is(err, ErrLeaseLost)
 }
 
 // ready waits until the shard is open. It is false when the shard is being given
@@ -277,11 +286,16 @@ func (c *consumer) release(ctx context.Context, roll bool) error {
 		c.roll(ctx, s)
 		return nil
 	})
-	if err == nil || errors.Is(err, errShut) {
+	switch log := c.worker.cfg.Log.With("shard", c.info.Shard, "error", err); {
+	case err == nil || errors.Is(err, errShut):
 		return nil
+	case overtaken(err):
+		log.Warn(takenOver)
+		return nil
+	default:
+		log.Error("a shard was given up without its last commit; its next owner goes on from the commit before")
+		return fmt.Errorf("%s: %w", c.info.Shard, errUncommitted)
 	}
-	c.worker.cfg.Log.Error("a shard was given up without its last commit; its next owner goes on from the commit before", "shard", c.info.Shard, "error", err)
-	return fmt.Errorf("%s: %w", c.info.Shard, errUncommitted)
 }
 
 // rollTime is how long the files of a shard may take when the worker stops.

@@ -3,6 +3,7 @@ package kcl
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,8 @@ import (
 	dynamotypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis"
 	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
+
+	"github.com/cairnstream/cairn/state/manifest"
 )
 
 func TestSecondWorkerGetsItsShare(t *testing.T) {
@@ -472,6 +475,24 @@ func TestStopWithoutTheLastCommit(t *testing.T) {
 	s.start("two")
 	s.puts(10)
 	s.all()
+}
+
+// A shard that turns out to be somebody else's at the last commit is a warning.
+func TestStopOfAShardThatWasTakenOver(t *testing.T) {
+	s := newStream(t, 1)
+	one := s.start("one")
+	s.puts(10)
+	s.all()
+	s.ledger.failing(func(what, _ string) error {
+		if what == "release" {
+			return fmt.Errorf("commit: %w", manifest.ErrFenced)
+		}
+		return nil
+	})
+	one.halt()
+	if n := one.errors.Load(); n != 0 {
+		t.Errorf("%d errors in the log", n)
+	}
 }
 
 func TestStopHasADeadline(t *testing.T) {
