@@ -88,7 +88,10 @@ func (e *Engine) begin(r *ruleState, x *keyed, which int, w *openWindow, c *judg
 	}
 	f.Step = Start
 	if said := x.early(w); said != nil { // told before the window closed
-		f.ID, f.First = said.ID, said.First
+		f.ID = said.ID
+		if said.First.Before(f.First) {
+			f.First = said.First // of two open windows the later one may have been noticed first
+		}
 		if f.Severity > said.Severity {
 			f.Step = Update
 			e.out = append(e.out, f)
