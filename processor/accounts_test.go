@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/cairnstream/cairn/export"
+	"github.com/cairnstream/cairn/processor"
 	"github.com/cairnstream/cairn/processor/account"
 	"github.com/cairnstream/cairn/state/manifest"
 )
@@ -88,4 +89,39 @@ func deref(s *string) string {
 		return ""
 	}
 	return *s
+}
+
+// TestThePastOfAnAccountKnowsTheFile: rules that ask for the environment find
+// their past in rows that were written without it.
+func TestThePastOfAnAccountKnowsTheFile(t *testing.T) {
+	f := newFleet(t, 1).use(fstest.MapFS{"region.yml": &fstest.MapFile{Data: []byte(`
+title: Region new in production
+id: 0a0b0c0d-0000-4000-8000-000000000004
+logsource: {product: aws, service: cloudtrail}
+detection: {condition: selection, selection: {eventName: RunInstances, account.environment: prod}}
+cairn: {first_seen: {fields: [awsRegion]}}
+`)}})
+	f.start(started, "ann", "eu-west-1")
+	f.release()
+	until := started.Add(time.Hour)
+	for _, c := range []struct {
+		book *account.Book
+		want int
+	}{{nil, 0}, {book(t, `accounts: [{id: "111122223333", environment: prod}]`), 1}, {book(t, `accounts: [{id: "111122223333", environment: test}]`), 0}} {
+		seen, _, err := processor.NewLakePast(f.lake).For(f.ctx, f.rules, c.book, func() time.Time { return until })(f.rules.Rules()[0], pastAccount)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		if seen != nil {
+			for _, err := range seen {
+				if n++; err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if n != c.want {
+			t.Errorf("%d combinations are known, want %d", n, c.want)
+		}
+	}
 }

@@ -77,7 +77,7 @@ func (p *LakePast) For(ctx context.Context, set *rule.Set, book *account.Book, u
 		if past == nil {
 			return nil, baseline.Mark{}, nil
 		}
-		seen, mark := past.until(limit, limit.Add(-r.FirstSeen.History))
+		seen, mark := past.until(limit, limit.Add(-historyOf(r)))
 		return seen, mark, nil
 	}
 }
@@ -85,6 +85,9 @@ func (p *LakePast) For(ctx context.Context, set *rule.Set, book *account.Book, u
 // behind is how far another shard may be behind the one that asks first, and
 // still have all of a rule's history.
 const behind = 24 * time.Hour
+
+// historyOf is for how long a first-seen rule remembers, its default included.
+func historyOf(r *rule.Rule) time.Duration { return r.FirstSeen.WithDefaults().History }
 
 // ask is what a rule would have seen, by account. It reads the lake unless
 // that was done.
@@ -100,7 +103,7 @@ func (p *LakePast) ask(ctx context.Context, set *rule.Set, book *account.Book, r
 		id := taught{other.ID, other.Version}
 		if _, ok := p.known[id]; !ok && other.FirstSeen != nil {
 			s.found[id] = map[string]*accountPast{}
-			history = max(history, other.FirstSeen.History)
+			history = max(history, historyOf(other))
 		}
 	}
 	if err := s.read(ctx, p.lake, limit.Add(-history-behind)); err != nil {
@@ -190,7 +193,7 @@ func (s *scan) event(row *export.EventRow) error {
 	}
 	for _, r := range s.matcher.Judge(in) {
 		accounts := s.found[taught{r.ID, r.Version}]
-		if accounts == nil || r.FirstSeen == nil || row.EventTS < s.limit-(r.FirstSeen.History+behind).Milliseconds() {
+		if accounts == nil || r.FirstSeen == nil || row.EventTS < s.limit-(historyOf(r)+behind).Milliseconds() {
 			continue
 		}
 		if key, ok := values(r, in); ok {
