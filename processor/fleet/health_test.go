@@ -134,6 +134,25 @@ func TestReopenedShardKeepsItsAge(t *testing.T) {
 	})
 }
 
+// A commit that was under way when its shard was closed does not bring the
+// shard back: nobody would ever close it again.
+func TestCommitOfAClosedShard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := NewMetrics()
+		m.opened("a", 0)
+		m.closed("a")
+		m.commit("a", 1)
+		time.Sleep(stuckAfter + time.Second)
+		if status, r := readyz(t, m.Handler(false)); status != http.StatusOK || len(r.Shards) != 0 {
+			t.Errorf("status %d, %+v: want the shard to be gone", status, r)
+		}
+		m.opened("b", 0)
+		if len(m.shards) != 1 {
+			t.Errorf("%d shards are remembered, want 1", len(m.shards))
+		}
+	})
+}
+
 // A shard that does not open makes the worker red after a while, until it opens
 // or this worker does not try any more.
 func TestShardThatDoesNotOpenIsNotReady(t *testing.T) {

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -165,6 +166,7 @@ func (m *Metrics) opened(shard string, took time.Duration) {
 	now := time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.forget(now)
 	delete(m.failing, shard)
 	if s := m.shards[shard]; s != nil && now.Sub(s.closed) < forgetAfter {
 		s.closed = time.Time{}
@@ -183,13 +185,21 @@ func (m *Metrics) openFailed(ctx context.Context, shard string, err error) error
 	now := time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.forget(now)
 	f := m.failing[shard]
-	if f == nil || now.Sub(f.last) > forgetAfter {
+	if f == nil {
 		f = &failing{since: now}
 		m.failing[shard] = f
 	}
 	f.last, f.err = now, err.Error()
 	return err
+}
+
+// forget needs mu. A stream that is split and merged for years has more shards
+// than a worker should remember.
+func (m *Metrics) forget(now time.Time) {
+	maps.DeleteFunc(m.shards, func(_ string, s *standing) bool { return !s.closed.IsZero() && now.Sub(s.closed) >= forgetAfter })
+	maps.DeleteFunc(m.failing, func(_ string, f *failing) bool { return now.Sub(f.last) > forgetAfter })
 }
 
 func (m *Metrics) closed(shard string) {
@@ -211,7 +221,11 @@ func (m *Metrics) committed(shard string, c processor.Commit) {
 	m.changes.Add(float64(d.Changes))
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.shards[shard] = &standing{at: time.Now(), last: c.Manifest}
+	now := standing{at: time.Now(), last: c.Manifest}
+	if s := m.shards[shard]; s != nil {
+		now.closed = s.closed // it was under way when the shard was closed
+	}
+	m.shards[shard] = &now
 }
 
 // What a worker loads anew while it runs, as the metric names it.
