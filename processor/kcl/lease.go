@@ -204,14 +204,9 @@ const freeRow = "REMOVE AssignedTo, LeaseToken, LeaseTimeout"
 func (l *Leases) drop(h *lease) error {
 	mine := l.valid(h)
 	h.end(errReleased)
-	ctx, cancel := context.WithTimeout(context.Background(), min(l.cfg.TTL/3, freeTime))
-	defer cancel()
 	var err error
 	if mine {
-		var now row
-		if now, err = l.table.update(ctx, h.shard, "LeaseToken = :mine", freeRow, map[string]string{":mine": h.token}); err == nil {
-			l.wrote(now)
-		}
+		err = l.free(h)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -222,6 +217,22 @@ func (l *Leases) drop(h *lease) error {
 	l.cfg.Metrics.addLease(-1)
 	l.cfg.Metrics.leaseEvents.WithLabelValues(eventReleased).Inc()
 	return err
+}
+
+// free empties the row of a lease. A row that is not ours is as good: the answer
+// to an earlier try was lost, and the client has tried again.
+func (l *Leases) free(h *lease) error {
+	ctx, cancel := context.WithTimeout(context.Background(), min(l.cfg.TTL/3, freeTime))
+	defer cancel()
+	now, err := l.table.update(ctx, h.shard, "LeaseToken = :mine", freeRow, map[string]string{":mine": h.token})
+	switch {
+	case errors.Is(err, ErrLeaseLost):
+		return nil
+	case err != nil:
+		return err
+	}
+	l.wrote(now)
+	return nil
 }
 
 // Wait after a failure of a shard: it doubles from the first to the last.

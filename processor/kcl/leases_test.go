@@ -539,6 +539,23 @@ func TestTakeWhoseAnswerIsLost(t *testing.T) {
 	}
 }
 
+// A release whose answer gets lost is tried again, and meets its own success.
+func TestReleaseTwice(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, "a")
+	m := f.join("one")
+	h := m.mustAcquire(t, "a")
+	m.hold = func(ctx context.Context) { // the last that happens before the row is freed
+		if _, err := m.table.update(ctx, "a", "LeaseToken = :mine", freeRow, map[string]string{":mine": h.token}); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := m.release(t.Context(), "a"); err != nil {
+		t.Errorf("the second try of a release: %v", err)
+	}
+	f.join("two").mustAcquire(t, "a")
+}
+
 func TestReleaseHasADeadline(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t, "a")
