@@ -17,7 +17,7 @@ type Report struct {
 	Staged       []string `json:"staged,omitempty"`
 	Foreign      []string `json:"foreign,omitempty"`  // documents for other log sources
 	Replaced     []string `json:"replaced,omitempty"` // rules that took the place of others
-	Slow         []string `json:"slow,omitempty"`     // rules that name neither event name nor source, so every event is held against them
+	Slow         []string `json:"slow,omitempty"`     // rules that no field leads to, so every event is held against them
 	Warnings     []string `json:"warnings,omitempty"`
 }
 

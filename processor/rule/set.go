@@ -68,10 +68,8 @@ func (s *Set) enter(r *Rule, n int32, report *Report) {
 		index(s.byName, names, n)
 	} else if sources, ok := r.when.required("eventSource"); ok {
 		index(s.bySrc, sources, n)
-	} else {
-		if !s.enterField(r.when, n) {
-			s.other = append(s.other, n)
-		}
+	} else if !s.enterField(r.when, n) {
+		s.other = append(s.other, n)
 		report.Slow = append(report.Slow, r.Title+" ("+r.Origin.String()+")")
 	}
 }
