@@ -103,7 +103,10 @@ func TestSinksAreReloaded(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer o.close(t.Context())
-	files := watchSinks([]string{dir}, o, metrics, log)
+	files := watchSinks([]string{dir}, metrics, log)
+	if _, err := files.load(); err != nil {
+		t.Fatal(err)
+	}
 	row := alert.ExampleRow(time.Date(2026, 3, 1, 14, 0, 0, 0, time.UTC))
 	for _, step := range []struct{ text, sinks, says string }{
 		{"", "", ""},
@@ -118,7 +121,7 @@ func TestSinksAreReloaded(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		files.look(t.Context())
+		files.look(t.Context(), o)
 		var names []string
 		for _, a := range o.alerts(&detect.Finding{}, &row) {
 			names = append(names, a.Sink)

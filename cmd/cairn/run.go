@@ -119,7 +119,8 @@ func (c *runCmd) Run(e *env) error {
 		return err
 	}
 	sent := alert.NewMetrics()
-	sinks, err := loadSinks(c.Rules)
+	beside := watchSinks(c.Rules, metrics, log)
+	sinks, err := beside.load()
 	if err != nil {
 		return e.eachLine(err, "the sinks have mistakes")
 	}
@@ -140,7 +141,7 @@ func (c *runCmd) Run(e *env) error {
 	defer closeHealth()
 	go c.followRules(e, w, files)
 	go c.followAccounts(e.ctx, cfg.Accounts, metrics, log)
-	go watchSinks(c.Rules, out, metrics, log).follow(e.ctx)
+	go beside.follow(e.ctx, out)
 	return untilStopped(e.ctx, stopLimit-alertTime, w.Run)
 }
 

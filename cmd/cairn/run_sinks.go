@@ -23,17 +23,21 @@ const sinksEvery = 10 * time.Second
 // runs.
 type sinkFiles struct {
 	dirs    []string
-	out     *outbox
 	metrics *fleet.Metrics
 	log     *slog.Logger
 	seen    uint64 // sum of the files that were read last
 }
 
-// watchSinks notes how the files look from which out has its sinks.
-func watchSinks(dirs []string, out *outbox, metrics *fleet.Metrics, log *slog.Logger) *sinkFiles {
-	f := &sinkFiles{dirs: dirs, out: out, metrics: metrics, log: log}
+// watchSinks watches the files of sinks in folders of rules.
+func watchSinks(dirs []string, metrics *fleet.Metrics, log *slog.Logger) *sinkFiles {
+	return &sinkFiles{dirs: dirs, metrics: metrics, log: log}
+}
+
+// load reads the sinks. How the files look is noted first, so that no change
+// after that is missed.
+func (f *sinkFiles) load() (*alert.Sinks, error) {
 	f.seen = f.sum()
-	return f
+	return loadSinks(f.dirs)
 }
 
 // loadSinks reads the sinks beside the rules. The error joins all mistakes.
@@ -47,9 +51,9 @@ func loadSinks(dirs []string) (*alert.Sinks, error) {
 
 // follow loads the sinks anew when their files change, and on SIGHUP, when
 // values of the environment or of other files that they name may have changed
-// too. Sinks with mistakes are not taken: the old ones go on, and the log says
-// why.
-func (f *sinkFiles) follow(ctx context.Context) {
+// too, and gives them to out. Sinks with mistakes are not taken: the old ones go
+// on, and the log says why.
+func (f *sinkFiles) follow(ctx context.Context, out *outbox) {
 	asked := make(chan os.Signal, 1)
 	signal.Notify(asked, syscall.SIGHUP)
 	defer signal.Stop(asked)
@@ -60,25 +64,24 @@ func (f *sinkFiles) follow(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-asked:
-			f.reload(ctx)
+			f.reload(ctx, out)
 		case <-tick.C:
-			f.look(ctx)
+			f.look(ctx, out)
 		}
 	}
 }
 
 // look reloads what has changed.
-func (f *sinkFiles) look(ctx context.Context) {
+func (f *sinkFiles) look(ctx context.Context, out *outbox) {
 	if f.sum() != f.seen {
-		f.reload(ctx)
+		f.reload(ctx, out)
 	}
 }
 
-func (f *sinkFiles) reload(ctx context.Context) {
-	f.seen = f.sum()
-	sinks, err := loadSinks(f.dirs)
+func (f *sinkFiles) reload(ctx context.Context, out *outbox) {
+	sinks, err := f.load()
 	if err == nil {
-		err = f.out.exchange(ctx, sinks)
+		err = out.exchange(ctx, sinks)
 	}
 	f.metrics.Reloaded(fleet.ReloadSinks, err == nil)
 	if err != nil {
