@@ -136,12 +136,15 @@ func (t *table) empty(name string) bool {
 // same tells that all of several cells of a column are equal.
 func (t *table) same(name string) bool {
 	at := slices.Index(t.head, name)
+	if at < 0 || len(t.rows) < 2 {
+		return false
+	}
 	for _, row := range t.rows {
 		if row[at] != t.rows[0][at] {
 			return false
 		}
 	}
-	return at >= 0 && len(t.rows) > 1
+	return true
 }
 
 // printable puts spaces in place of characters that are not seen: names and user
