@@ -25,7 +25,6 @@ type (
 		Group     string            `json:"group,omitzero"`
 		Class     string            `json:"class,omitzero"`
 		Details   map[string]string `json:"custom_details"` // shown as a table
-
 	}
 	pagerDutyLink struct {
 		Href string `json:"href"`
