@@ -149,8 +149,8 @@ func (c *findingsListCmd) print(e *env, lives []life) {
 	t := &table{head: []string{"ID", "TIME", "SEVERITY", "RULE", "ACCOUNT", "ACTOR", "NOTE", "SUMMARY"}, colour: severityIn(e, 2)}
 	for _, l := range shown {
 		r := l.steps[0]
-		t.add(shortID(r.FindingID), stamp(&r.EventTS), l.severity(), r.RuleTitle, value(r.AccountID), printable(export.ActorName(value(r.ActorRoot), value(r.AccountID))), l.note(),
-			printable(strings.TrimPrefix(l.telling().Summary, r.RuleTitle+": ")))
+		t.add(shortID(r.FindingID), stamp(&r.EventTS), l.severity(), r.RuleTitle, value(r.AccountID), export.Plain(export.ActorName(value(r.ActorRoot), value(r.AccountID))), l.note(),
+			export.Plain(strings.TrimPrefix(l.telling().Summary, r.RuleTitle+": ")))
 	}
 	t.fit(pageOf(e).table, []string{"SUMMARY", "ACCOUNT", "ACTOR"}, elastic{"SUMMARY", 30}, elastic{"ACTOR", 16}, elastic{"RULE", 24})
 	t.print(e.out)

@@ -127,12 +127,12 @@ func printGroups(e *env, by string, groups []*findingGroup, days int) {
 	for _, g := range groups {
 		loudest := ""
 		if g.Alerts > 0 {
-			loudest = fmt.Sprintf("%d by %s", g.LoudestAlerts, printable(g.Loudest))
+			loudest = fmt.Sprintf("%d by %s", g.LoudestAlerts, export.Plain(g.Loudest))
 			if by == "actor" {
-				loudest = fmt.Sprintf("%d × %s", g.LoudestAlerts, printable(g.Loudest))
+				loudest = fmt.Sprintf("%d × %s", g.LoudestAlerts, export.Plain(g.Loudest))
 			}
 		}
-		t.add(printable(g.Name), g.Severity, fmt.Sprint(g.Findings), fmt.Sprint(g.HeldBack), fmt.Sprint(g.Alerts), rate(g.ADay), loudest)
+		t.add(export.Plain(g.Name), g.Severity, fmt.Sprint(g.Findings), fmt.Sprint(g.HeldBack), fmt.Sprint(g.Alerts), rate(g.ADay), loudest)
 		all.Findings, all.HeldBack, all.Alerts = all.Findings+g.Findings, all.HeldBack+g.HeldBack, all.Alerts+g.Alerts
 	}
 	all.finish(days)

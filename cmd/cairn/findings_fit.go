@@ -5,10 +5,11 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/term"
+
+	"github.com/cairnstream/cairn/export"
 )
 
 // widthOf is how many columns a terminal has; false for what is none.
@@ -147,23 +148,12 @@ func (t *table) same(name string) bool {
 	return true
 }
 
-// printable puts spaces in place of characters that are not seen: names and user
-// agents are what somebody chose, and could write upon a terminal.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
-			return ' '
-		}
-		return r
-	}, text)
-}
-
 // quoted is a text as one word for a shell, whatever somebody put into a name.
 func quoted(text string) string {
-	return "'" + strings.ReplaceAll(printable(text), "'", `'\''`) + "'"
+	return "'" + strings.ReplaceAll(export.Plain(text), "'", `'\''`) + "'"
 }
 
 // paragraph is a text in lines of a width; lines behind the first are indented.
 func paragraph(text string, width, indent int) string {
-	return strings.Join(wrap(text, max(width-indent, 40)), "\n"+strings.Repeat(" ", indent))
+	return strings.Join(export.Wrap(text, max(width-indent, 40)), "\n"+strings.Repeat(" ", indent))
 }

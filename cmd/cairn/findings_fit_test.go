@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"pgregory.net/rapid"
+
+	"github.com/cairnstream/cairn/export"
 )
 
 // TestTablesFitTheTerminal: columns go in the order given, and only as many as must; then cells are cut, to so much at least.
@@ -47,7 +49,7 @@ func TestNamesDoNothingInAShell(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		name := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"'; touch x #", "$(touch x)", "`touch x`", "a\nb", "\\'", ""})).Draw(t, "name")
 		out, err := exec.Command("sh", "-c", "printf %s "+quoted(name)).CombinedOutput()
-		if err != nil || string(out) != printable(name) {
+		if err != nil || string(out) != export.Plain(name) {
 			t.Fatalf("%q became %q: %v", name, out, err)
 		}
 	})

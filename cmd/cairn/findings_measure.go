@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cairnstream/cairn/export"
 	"github.com/cairnstream/cairn/export/chart"
 	"github.com/cairnstream/cairn/processor/baseline"
 	"github.com/cairnstream/cairn/processor/cloudtrail"
@@ -120,7 +121,7 @@ func (t *tally) instead(reason string) (values []float64, caption []string) {
 	f := t.d.steps[0]
 	who := ""
 	if f.ActorRoot != nil {
-		who = " by " + printable(*f.ActorRoot)
+		who = " by " + export.Plain(*f.ActorRoot)
 	}
 	return values, []string{
 		"bars: " + what + who + " in account " + value(f.AccountID) + ", in windows of " + duration(t.step),
@@ -186,7 +187,7 @@ func (t *tally) caption(usual bool) []string {
 func group(key map[string]string) string {
 	text := ""
 	for _, name := range slices.Sorted(maps.Keys(key)) {
-		text += " for " + name + " " + printable(key[name])
+		text += " for " + name + " " + export.Plain(key[name])
 	}
 	return text
 }

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/cairnstream/cairn/export"
 	"github.com/cairnstream/cairn/processor"
@@ -21,7 +20,7 @@ func (d *dossier) print(w io.Writer, on page) {
 	if on.colour {
 		level = strings.Replace(severity(d.severity()), d.severity(), level, 1)
 	}
-	_, _ = fmt.Fprintf(w, "%s  %s\n\n", level, paragraph(printable(d.telling().Summary), on.width, indent))
+	_, _ = fmt.Fprintf(w, "%s  %s\n\n", level, paragraph(export.Plain(d.telling().Summary), on.width, indent))
 	p := sheet{w, on.width}
 	d.printWhat(p)
 	p.line("why", d.why())
@@ -50,7 +49,7 @@ type sheet struct {
 
 func (p sheet) line(name, text string) {
 	if text != "" {
-		_, _ = fmt.Fprintf(p.w, "%-12s %s\n", name, printable(text))
+		_, _ = fmt.Fprintf(p.w, "%-12s %s\n", name, export.Plain(text))
 	}
 }
 
@@ -58,7 +57,7 @@ func (p sheet) line(name, text string) {
 func (p sheet) prose(name string, texts ...string) {
 	for _, text := range texts {
 		if text != "" {
-			_, _ = fmt.Fprintf(p.w, "%-12s %s\n", name, paragraph(printable(text), p.width, 13))
+			_, _ = fmt.Fprintf(p.w, "%-12s %s\n", name, paragraph(export.Plain(text), p.width, 13))
 		}
 		name = ""
 	}
@@ -229,22 +228,6 @@ func (d *dossier) printRule(p sheet) {
 	p.list("references", d.rule.References)
 	p.prose("may be", d.rule.FalsePositives...)
 	p.line("author", d.rule.Author+prefixed(", licence ", d.rule.License))
-}
-
-// wrap breaks a text into lines between words.
-func wrap(text string, columns int) (lines []string) {
-	line := ""
-	for _, word := range strings.Fields(text) {
-		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > columns {
-			lines = append(lines, line)
-			line = ""
-		}
-		line = strings.TrimSpace(line + " " + word)
-	}
-	if line != "" {
-		lines = append(lines, line)
-	}
-	return lines
 }
 
 // readEvents is how many of a finding's events a person reads.

@@ -3,7 +3,8 @@ package alert
 import (
 	"fmt"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/cairnstream/cairn/export"
 )
 
 // heading is the first line of a message: how bad it is, and what.
@@ -43,7 +44,7 @@ func (m *Message) parts() (out []part) {
 func (m *Message) letter() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\n", m.heading())
-	for _, line := range wrap(m.sentence(), lineWidth) {
+	for _, line := range export.Wrap(m.sentence(), lineWidth) {
 		b.WriteString(line + "\n")
 	}
 	b.WriteByte('\n')
@@ -55,7 +56,7 @@ func (m *Message) letter() string {
 		for _, text := range p.lines {
 			lines := []string{text}
 			if p.title != "Go on" { // a command is copied as it stands
-				lines = wrap(text, lineWidth-2)
+				lines = export.Wrap(text, lineWidth-2)
 			}
 			for _, line := range lines {
 				b.WriteString("  " + line + "\n")
@@ -68,23 +69,6 @@ func (m *Message) letter() string {
 
 // lineWidth is how wide a letter is, in characters.
 const lineWidth = 78
-
-// wrap breaks a text into lines between words. A word that is longer than a
-// line stands alone.
-func wrap(text string, width int) (lines []string) {
-	line := ""
-	for _, word := range strings.Fields(text) {
-		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width {
-			lines = append(lines, line)
-			line = ""
-		}
-		line = strings.TrimSpace(line + " " + word)
-	}
-	if line != "" {
-		lines = append(lines, line)
-	}
-	return lines
-}
 
 // footer names what has to be quoted: rule, author, licence and ids.
 func footer(m *Message) string {

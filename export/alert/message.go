@@ -185,7 +185,7 @@ func (m *Message) take(field string) string {
 func describe(r *export.FindingRow, known Knowledge) Rule {
 	out, _ := known.rule(r.RuleID)
 	out.Description, out.Runbook = strings.TrimSpace(out.Description), strings.TrimSpace(out.Runbook)
-	out.ID, out.Version, out.Title, out.Kind, out.Tags, out.Tactic = r.RuleID, r.RuleVersion, plain(r.RuleTitle), r.RuleKind, r.Tags, tactic(r.Tags)
+	out.ID, out.Version, out.Title, out.Kind, out.Tags, out.Tactic = r.RuleID, r.RuleVersion, export.Plain(r.RuleTitle), r.RuleKind, r.Tags, tactic(r.Tags)
 	return out
 }
 

@@ -6,9 +6,10 @@ import (
 	"io"
 	"regexp"
 	"strings"
-	"unicode"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/cairnstream/cairn/export"
 )
 
 // withheld stands for what is not for messages.
@@ -29,25 +30,13 @@ var secretMarks = []string{"-----BEGIN", "IQoJb3JpZ2lu", "FwoGZXIvYXdz", "AQoDYX
 // safe takes what may be a key out of a text, and what could make a message
 // look like another one.
 func safe(text string) string {
-	text = strings.TrimSpace(plain(text))
+	text = strings.TrimSpace(export.Plain(text))
 	for _, mark := range secretMarks {
 		if strings.Contains(text, mark) {
 			return secretText.ReplaceAllString(text, withheld)
 		}
 	}
 	return text
-}
-
-// plain puts spaces in place of line ends and of characters that are not seen:
-// those who choose names and user agents could forge lines of a message, turn
-// its direction round or write upon a terminal.
-func plain(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Zl, r) || unicode.Is(unicode.Zp, r) || unicode.Is(unicode.Bidi_Control, r) {
-			return ' '
-		}
-		return r
-	}, text)
 }
 
 func isSecretName(name string) bool { return len(name) <= maxName && secretName.MatchString(name) }
