@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/term"
@@ -151,6 +152,17 @@ func (t *table) same(name string) bool {
 // quoted is a text as one word for a shell, whatever somebody put into a name.
 func quoted(text string) string {
 	return "'" + strings.ReplaceAll(export.Plain(text), "'", `'\''`) + "'"
+}
+
+// word is a text as one word for a shell, in quotes only where it needs them.
+func word(text string) string {
+	safe := func(r rune) bool {
+		return unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("/:._-@%+=,", r)
+	}
+	if text != "" && !strings.ContainsFunc(text, func(r rune) bool { return !safe(r) }) {
+		return text
+	}
+	return quoted(text)
 }
 
 // paragraph is a text in lines of a width; lines behind the first are indented.

@@ -47,10 +47,12 @@ func TestCut(t *testing.T) {
 // TestNamesDoNothingInAShell: commands that are printed to be copied hold names that somebody else chose.
 func TestNamesDoNothingInAShell(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		name := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"'; touch x #", "$(touch x)", "`touch x`", "a\nb", "\\'", ""})).Draw(t, "name")
-		out, err := exec.Command("sh", "-c", "printf %s "+quoted(name)).CombinedOutput()
-		if err != nil || string(out) != export.Plain(name) {
-			t.Fatalf("%q became %q: %v", name, out, err)
+		name := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"'; touch x #", "$(touch x)", "`touch x`", "a\nb", "\\'", "", "./with space", "s3://b/p", "~"})).Draw(t, "name")
+		for _, text := range []string{quoted(name), word(name)} {
+			out, err := exec.Command("sh", "-c", "printf %s "+text).CombinedOutput()
+			if err != nil || string(out) != export.Plain(name) {
+				t.Fatalf("%q became %q: %v", name, out, err)
+			}
 		}
 	})
 }

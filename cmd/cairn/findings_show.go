@@ -73,17 +73,18 @@ func (c *findingsShowCmd) Run(e *env) error {
 	return nil
 }
 
-// flags are what a command needs to find the same data again.
+// flags are what a command needs to find the same data again, as a shell takes
+// them.
 func (p place) flags(given place) string {
 	text := ""
 	if p.Data != "./cairn-data" {
-		text += " --data " + p.Data
+		text += " --data " + word(p.Data)
 	}
 	if given.Lake != "" {
-		text += " --lake " + given.Lake
+		text += " --lake " + word(given.Lake)
 	}
 	if given.State != "" {
-		text += " --state " + given.State
+		text += " --state " + word(given.State)
 	}
 	return text
 }
