@@ -37,7 +37,7 @@ func (t *testRun) regression(source fs.FS, name string, f *testFile) (results []
 		if c.Count != nil {
 			want = *c.Count
 		}
-		s, err := Simulate(t.set, t.catalogue)
+		s, err := Simulate(t.set, t.catalogue.WithAccounts(t.opts.Accounts))
 		if err != nil {
 			return results, err
 		}

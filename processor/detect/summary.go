@@ -3,7 +3,6 @@ package detect
 import (
 	"cmp"
 	"fmt"
-	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -79,7 +78,7 @@ func origin(f *Finding) string {
 	if f.Address == "" {
 		return ""
 	}
-	if _, err := netip.ParseAddr(f.Address); err != nil && strings.HasSuffix(f.Address, ".amazonaws.com") {
+	if strings.HasSuffix(f.Address, ".amazonaws.com") {
 		return " through " + f.Address
 	}
 	return " from " + f.Address
