@@ -38,7 +38,8 @@ export class Actors {
     if (type === 'AWSAccount') return `account:${text(id.accountId)}/${text(id.principalId)}`;
     if (type !== 'AssumedRole' && type !== 'FederatedUser') return text(id.arn) ?? text(id.principalId);
     const entry = this.byKey.get(text(id.accessKeyId)) ?? this.#session(text(id.principalId), at);
-    if (entry) return entry.root;
+    // A service that fetches credentials for its machines says nothing about which machine it was: the role does.
+    if (entry && !entry.root?.startsWith('service:')) return entry.root;
     const source = first(id, 'sessionContext.sourceIdentity');
     return source ? `source:${source}` : roleOf(id) ?? text(id.arn);
   }

@@ -153,6 +153,16 @@ test('a role leads back to who assumed it', () => {
   assert.equal(only([{ ...run(1), userIdentity: role }]).created_by, 'arn:aws:iam::111122223333:role/ops');
 });
 
+test('a machine is its role, whether or not the call of the service was seen', () => {
+  const assume = (by, role, key) => ({ ...call(at(0), 'sts', 'AssumeRole', { roleArn: role }, { credentials: { accessKeyId: key } }), userIdentity: by });
+  const session = (role, key) => ({ type: 'AssumedRole', accessKeyId: key, arn: `arn:aws:sts::111122223333:assumed-role/${role}/i-1` });
+  const fetched = assume({ type: 'AWSService', invokedBy: 'ec2.amazonaws.com' }, 'web', 'ASIA1');
+  for (const before of [[fetched], []])
+    assert.equal(only([{ ...run(1), userIdentity: session('web', 'ASIA1') }, ...before]).created_by, 'arn:aws:iam::111122223333:role/web');
+  const next = assume(session('web', 'ASIA1'), 'deploy', 'ASIA2');
+  assert.equal(only([{ ...run(1), userIdentity: session('deploy', 'ASIA2') }, fetched, next]).created_by, 'arn:aws:iam::111122223333:role/web');
+});
+
 test('an interface that goes with its instance', () => {
   const network = { networkInterfaceSet: { items: [{ networkInterfaceId: 'eni-1', attachment: { deleteOnTermination: true } }] } };
   const { resources } = inventory([run(0, network), move(1, 'TerminateInstances', 'running', 'shutting-down')]);

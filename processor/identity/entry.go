@@ -3,6 +3,7 @@ package identity
 import (
 	"encoding/binary"
 	"errors"
+	"strings"
 	"time"
 )
 
@@ -12,6 +13,16 @@ type entry struct {
 	role            string // ARN, "" without one
 	complete        bool   // the root is where the chain begins
 	issued, expires time.Time
+}
+
+// tell completes the actor of a session that uses the credentials. An AWS
+// service that fetched them for a machine or a function is nobody to tell
+// apart: all machines of an account have the same. So such a session keeps the
+// name that it has when the issuing call was not seen.
+func (x *entry) tell(a *Actor) {
+	if a.Complete = x.complete; !strings.HasPrefix(x.root, serviceRoot) {
+		a.Root = x.root
+	}
 }
 
 // append writes an entry: two varints of ms since 1970, a byte, and two texts

@@ -5,8 +5,10 @@
 // services, federated people, callers in other accounts, and the role behind
 // an assumed-role session. Where the chain does not reach its start, Complete
 // is false and Root is the best stable name: the source identity, which AWS
-// lets nobody change once it is set, else the ARN of the role. A session name
-// is chosen by the caller, so it is never taken as proof of a person.
+// lets nobody change once it is set, else the ARN of the role. The same name
+// stands for a session whose credentials an AWS service fetched, as for a
+// machine or a function: there the chain does begin. A session name is chosen
+// by the caller, so it is never taken as proof of a person.
 package identity
 
 import (
@@ -27,6 +29,9 @@ type Actor struct {
 // console is what invokedBy says when a person acts in the AWS console: not a
 // service acting on its own.
 const console = "signin.amazonaws.com"
+
+// serviceRoot begins the root of what an AWS service does itself.
+const serviceRoot = "service:"
 
 // Resolve tells who did e.
 func Resolve(e *cloudtrail.Event) Actor {
@@ -60,7 +65,7 @@ func resolve(e *cloudtrail.Event, kind string) Actor {
 // type but with invokedBy. Anything else is nobody we know.
 func service(e *cloudtrail.Event, kind string) Actor {
 	if by := text(e, cloudtrail.IdentityInvokedBy); by != "" && (kind == "AWSService" || kind == "") {
-		return Actor{Root: "service:" + by, Complete: true}
+		return Actor{Root: serviceRoot + by, Complete: true}
 	}
 	return Actor{Root: own(e)}
 }

@@ -45,7 +45,7 @@ func (s *Sessions) Resolve(e *cloudtrail.Event, keys Keys) (Actor, error) {
 			return a, err
 		}
 		if entry != nil {
-			a.Root, a.Complete = entry.root, entry.complete
+			entry.tell(&a)
 			if a.Role == "" {
 				a.Role = entry.role
 			}

@@ -109,6 +109,44 @@ func TestARoleWhoseCallerIsElsewhereStaysIncomplete(t *testing.T) {
 	}
 }
 
+// TestAMachineIsItsRoleWhoeverFetchedItsCredentials: the root of a session
+// whose credentials went to an AWS service does not depend on whether the call
+// that issued them was seen, and machines with different roles stay apart.
+func TestAMachineIsItsRoleWhoeverFetchedItsCredentials(t *testing.T) {
+	const role = "arn:aws:iam::111122223333:role/"
+	seen, unseen := sessions(t), sessions(t)
+	for service, name := range map[string]string{"ec2": "web", "lambda": "orders", "ecs-tasks": "batch"} {
+		by := fmt.Sprintf(`{"type":"AWSService","invokedBy":"%s.amazonaws.com"}`, service)
+		call := seen.of(t, assume("2026-03-01T10:00:00Z", by, name, "i-1", "ASIA"+name, ""))
+		if want := (Actor{Root: "service:" + service + ".amazonaws.com", Complete: true}); call != want {
+			t.Errorf("the call of the service itself: got %+v, want %+v", call, want)
+		}
+		for _, s := range []*Sessions{seen, unseen} {
+			want := Actor{Root: role + name, Role: role + name, Session: "i-1", Complete: s == seen}
+			if got := s.of(t, roleUse("2026-03-01T10:10:00Z", name, "i-1", "ASIA"+name)); got != want {
+				t.Errorf("%s: got %+v, want %+v", service, got, want)
+			}
+			s.of(t, assume("2026-03-01T10:20:00Z", roleIdentity(name, "i-1", "ASIA"+name), "deploy", name, "ASIA2"+name, ""))
+			want = Actor{Root: role + name, Role: role + "deploy", Session: name, Complete: s == seen}
+			if got := s.of(t, roleUse("2026-03-01T10:30:00Z", "deploy", name, "ASIA2"+name)); got != want {
+				t.Errorf("the role that %s assumed: got %+v, want %+v", service, got, want)
+			}
+		}
+	}
+}
+
+// TestAMachineWithASourceIdentityKeepsIt, as without the issuing call.
+func TestAMachineWithASourceIdentityKeepsIt(t *testing.T) {
+	s := sessions(t)
+	s.of(t, assume("2026-03-01T10:00:00Z", `{"invokedBy":"ec2.amazonaws.com"}`, "web", "i-1", "ASIA1", ""))
+	got := s.of(t, `{"eventTime":"2026-03-01T10:10:00Z","userIdentity":{"type":"AssumedRole","principalId":"AROAweb:i-1","accessKeyId":"ASIA1",
+		"sessionContext":{"sourceIdentity":"eve","sessionIssuer":{"arn":"arn:aws:iam::111122223333:role/web"}}}}`)
+	want := Actor{Root: "source:eve", Role: "arn:aws:iam::111122223333:role/web", Session: "i-1", Complete: true}
+	if got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
 // TestAFailedCallIssuesNothing as there are no credentials in its answer.
 func TestAFailedCallIssuesNothing(t *testing.T) {
 	s := sessions(t)
