@@ -8,12 +8,14 @@ func (e *Engine) count(g *group, h *hit) {
 	if g.live.id == "" {
 		return
 	}
+	g.live.began = min(g.live.began, h.ev.Time.UnixMilli())
 	if g.live.events++; g.live.events < 2*g.live.reported {
 		return
 	}
 	g.live.reported = g.live.events
 	f := g.firing(Update, g.live.id, h.ev.Time)
 	g.window(&f, &g.tail)
+	f.between(g.live.began, f.Ended.UnixMilli())
 	f.Count, f.Trigger, f.Context = g.live.events, h.id, h.ev.context()
 	e.emit(g, f)
 }
@@ -29,7 +31,8 @@ func (e *Engine) announce(g *group, c *cursor, h *hit) {
 	g.announced = append(g.announced, a)
 	if a.by == "" {
 		n := g.events(c)
-		g.live = live{a.id, n, n}
+		began, _ := g.extent(g.index(c.first(g.rule)), c.hi)
+		g.live = live{a.id, n, n, began}
 	} else if g.live.id == a.by {
 		g.live.events++
 	}

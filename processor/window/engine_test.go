@@ -124,6 +124,38 @@ func TestCountFiresOnArrival(t *testing.T) {
 	}
 }
 
+// TestTimesAreThoseOfEvents holds that a finding tells when its events were, to
+// the millisecond, also after the rows were read back: people write it into the
+// timeline of an incident. Windows reach further.
+func TestTimesAreThoseOfEvents(t *testing.T) {
+	store, err := state.Open("", state.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := reopen(t, store, time.Time{}, counting(3))
+	got := feed(t, e, ev(5, 1), ev(9, 2), ev(9, 3), ev(9, 4), ev(11, 5))
+	if err := e.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	e = reopen(t, store, time.Time{}, counting(3))
+	last := ev(12, 6).event()
+	last.Time = last.Time.Add(250 * time.Millisecond)
+	fired, err := e.Event(last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got = append(append(got, fired...), advance(t, e, 40)...)
+	var times []string
+	for _, f := range got {
+		times = append(times, fmt.Sprintf("%s [%d,%d] events %v to %v", f.Step, f.From.Unix()-base.Unix(), f.To.Unix()-base.Unix(), f.Began.Sub(base), f.Ended.Sub(base)))
+	}
+	compare(t, []string{
+		"start [0,9] events 5s to 9s",
+		"update [3,12] events 5s to 12.25s",
+		"end [0,12] events 5s to 12.25s",
+	}, times)
+}
+
 func compare(t rapid.TB, want, got []string) {
 	t.Helper()
 	if diff := cmp.Diff(want, got); diff != "" {

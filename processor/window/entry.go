@@ -233,6 +233,23 @@ func (g *group) samples(lo, hi int) (first, last []string) {
 	return first, texts(ids, max(0, len(ids)-keepIDs), len(ids))
 }
 
+// extent is the time of the first and of the last event of the entries [lo, hi),
+// as far as their ids are kept, in milliseconds; 0 without any.
+func (g *group) extent(lo, hi int) (first, last int64) {
+	if lo >= hi {
+		return 0, 0
+	}
+	first, last = g.entries[lo].ids[0].ms, never
+	for i := lo; i < hi && g.entries[i].sec == g.entries[lo].sec; i++ {
+		first = min(first, g.entries[i].ids[0].ms)
+	}
+	for i := hi - 1; i >= lo && g.entries[i].sec == g.entries[hi-1].sec; i-- {
+		ids := g.entries[i].ids
+		last = max(last, ids[len(ids)-1].ms)
+	}
+	return first, last
+}
+
 // texts are some of the ids, in order.
 func texts(ids []stamp, from, to int) []string {
 	slices.SortFunc(ids, compareStamps)

@@ -50,13 +50,16 @@ type Firing struct {
 	// From and To bound the window: of an end, all windows of the finding. To is
 	// the last second that belongs to it, From the first.
 	From, To time.Time
-	Value    float64 // what the bounds are compared with; of an end the value furthest beyond them
-	Count    int64   // events
-	First    []string
-	Last     []string // ids of the first and the last events; they overlap when there are few
-	Steps    []StepEvents
-	Trigger  string // the event that completed the window
-	Context  string // Event.Context of the trigger
+	// Began and Ended are the times of the first and the last event of the finding
+	// so far, to the millisecond; zero for what was announced and is no finding.
+	Began, Ended time.Time
+	Value        float64 // what the bounds are compared with; of an end the value furthest beyond them
+	Count        int64   // events
+	First        []string
+	Last         []string // ids of the first and the last events; they overlap when there are few
+	Steps        []StepEvents
+	Trigger      string // the event that completed the window
+	Context      string // Event.Context of the trigger
 
 	SuppressedBy string // the finding that holds this one back
 	// Merged is the finding that this one, which was announced earlier, turned
@@ -101,6 +104,7 @@ func (g *group) window(f *Firing, c *cursor) {
 	f.From, f.To = second(from), g.rule.lastSecond(c.end)
 	f.Value, f.Count = c.m.value(c.end), g.events(c)
 	f.First, f.Last = g.samples(lo, c.hi)
+	f.between(g.extent(lo, c.hi))
 	f.Steps = g.steps(lo, c.hi)
 }
 
@@ -133,6 +137,13 @@ func (g *group) steps(lo, hi int) []StepEvents {
 		}
 	}
 	return out
+}
+
+// between sets the times of the first and the last event, in milliseconds.
+func (f *Firing) between(began, ended int64) {
+	if began > 0 && ended > 0 { // else a row of an earlier form had none
+		f.Began, f.Ended = time.UnixMilli(began).UTC(), time.UnixMilli(ended).UTC()
+	}
 }
 
 func second(s int64) time.Time { return time.Unix(s, 0).UTC() }

@@ -70,6 +70,8 @@ type run struct {
 	lo       int64 // first second of the window at last
 	first    []string
 	end      []string
+	began    int64 // time of its first event, ms
+	ended    int64 // and of the last one of its last true window
 }
 
 // announcement is a finding that was fired on arrival and is not settled yet.
@@ -86,6 +88,7 @@ type live struct {
 	id       string
 	events   int64
 	reported int64
+	began    int64 // time of its first event, ms
 }
 
 // sizes for the estimate of what a group takes in memory, in bytes.

@@ -31,6 +31,9 @@ func (g *group) encode() []byte {
 	if g.sketch != nil {
 		g.sketch.encode(&w)
 	}
+	for _, v := range [...]int64{g.live.began, g.run.began, g.run.ended} {
+		w.int(v)
+	}
 	return w.buf
 }
 
@@ -118,6 +121,9 @@ func (g *group) decode(data []byte) error {
 	if r.flag() {
 		g.sketch = &sketch{}
 		g.sketch.decode(&r)
+	}
+	if len(r.buf) > 0 { // rows of Cairn before these times were kept end here
+		g.live.began, g.run.began, g.run.ended = r.int(), r.int(), r.int()
 	}
 	if r.failed || len(r.buf) > 0 || len(g.values) != len(g.rule.paths) {
 		return errDamaged

@@ -138,8 +138,10 @@ func (e *Engine) point(g *group, c *cursor, fresh bool) {
 	}
 	if !x.open {
 		from := c.first(g.rule)
-		first, _ := g.samples(g.index(from), c.hi)
+		lo := g.index(from)
+		first, _ := g.samples(lo, c.hi)
 		*x = run{open: true, anchor: c.end, from: from, counted: never, peak: v, first: first}
+		x.began, x.ended = g.extent(lo, c.hi)
 	}
 	x.falseAt, x.last = 0, c.end
 	x.total += g.between(max(x.counted+1, c.first(g.rule)), c.hi)
@@ -182,7 +184,9 @@ func (g *group) over(at int64) {
 // there.
 func (g *group) remember() {
 	if x := &g.run; x.last >= g.settled { // else it was done before
-		_, x.end = g.samples(g.index(x.lo), g.index(x.last+1))
+		lo, hi := g.index(x.lo), g.index(x.last+1)
+		_, x.end = g.samples(lo, hi)
+		_, x.ended = g.extent(lo, hi)
 	}
 }
 
@@ -195,6 +199,8 @@ func (e *Engine) decide(g *group, c *cursor, crossing bool) {
 	if !crossing {
 		if x.id != "" && x.total >= 2*x.reported {
 			x.reported, f.Step, f.Count = x.total, Update, x.total
+			_, ended := g.extent(g.index(x.lo), c.hi)
+			f.between(x.began, ended)
 			f.Context, _ = split(f.Context)
 			e.emit(g, f)
 		}
@@ -272,6 +278,7 @@ func (e *Engine) finish(g *group, at int64) {
 	f := g.firing(End, x.id, second(at))
 	f.From, f.To, f.Value, f.Count = second(x.from), r.lastSecond(x.last), x.peak, x.total
 	f.First, f.Last, f.Trigger, f.Context = x.first, x.end, x.trigger, x.ctx
+	f.between(x.began, x.ended)
 	if x.id == "" && !r.atClose && (!r.custom || x.held == "") {
 		f.Trigger = cmp.Or(x.trigger, x.first[0])
 		if f.ID = x.held; f.ID == "" {
