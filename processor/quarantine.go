@@ -30,6 +30,8 @@ type Quarantined struct {
 	Error    string    `json:"error,omitempty"`
 	Shard    string    `json:"shard"`
 	Sequence string    `json:"sequence"`
+	File     string    `json:"file,omitzero"`   // that it stood in, as it was named; "" from a stream
+	Record   int       `json:"record,omitzero"` // place in the file, counted from 1
 	Ordinal  int32     `json:"ordinal"`
 	Arrival  time.Time `json:"arrival"`
 	Raw      []byte    `json:"raw"`              // base64; the head alone when Size is greater
@@ -48,7 +50,7 @@ type quarantine struct {
 // whole input file in memory.
 func (q *quarantine) add(shard string, it *Item) {
 	r := it.Reject
-	line := Quarantined{Reason: r.Reason, Shard: shard, Sequence: it.Sequence, Ordinal: it.Ordinal,
+	line := Quarantined{Reason: r.Reason, Shard: shard, Sequence: it.Sequence, File: r.File, Record: r.Record, Ordinal: it.Ordinal,
 		Arrival: it.Arrival, Raw: r.Raw, Size: len(r.Raw)}
 	if r.Err != nil {
 		line.Error = r.Err.Error()

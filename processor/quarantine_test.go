@@ -14,7 +14,7 @@ func TestQuarantineKeepsAllThatIsNeededToTryAgain(t *testing.T) {
 	small := []byte("\x00not json\xff")
 	large := bytes.Repeat([]byte("x"), rawLimit+1)
 	q.add("shardId-1", &Item{Sequence: "42", Ordinal: 3, Arrival: noon,
-		Reject: &cloudtrail.Reject{Reason: "not json", Err: errors.New("byte 0"), Raw: small}})
+		Reject: &cloudtrail.Reject{Reason: "not json", Err: errors.New("byte 0"), Raw: small, File: "a.json", Record: 4}})
 	q.add("shardId-1", &Item{Sequence: "43", Arrival: noon, Reject: &cloudtrail.Reject{Reason: "bomb", Raw: large}})
 	packed, err := q.take()
 	if err != nil {
@@ -37,7 +37,7 @@ func TestQuarantineKeepsAllThatIsNeededToTryAgain(t *testing.T) {
 	if len(got) != 2 {
 		t.Fatalf("%d lines for two pieces", len(got))
 	}
-	if g := got[0]; !bytes.Equal(g.Raw, small) || g.Reason != "not json" || g.Error != "byte 0" || g.Sequence != "42" || g.Ordinal != 3 || !g.Arrival.Equal(noon) {
+	if g := got[0]; !bytes.Equal(g.Raw, small) || g.Reason != "not json" || g.Error != "byte 0" || g.File != "a.json" || g.Record != 4 || g.Sequence != "42" || g.Ordinal != 3 || !g.Arrival.Equal(noon) {
 		t.Errorf("the small piece came back as %+v", g)
 	}
 	if g := got[1]; len(g.Raw) != rawHead || g.Size != len(large) || len(g.SHA256) != 64 {

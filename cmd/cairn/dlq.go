@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -51,9 +52,9 @@ func (c *dlqListCmd) print(e *env, found []processor.Quarantined) {
 	if c.Limit > 0 && len(found) > c.Limit {
 		shown = found[:c.Limit]
 	}
-	t := &table{head: []string{"REASON", "ARRIVAL", "SIZE", "SEQUENCE", "BEGINS WITH"}}
+	t := &table{head: []string{"REASON", "WHERE", "ARRIVAL", "SIZE", "BEGINS WITH"}}
 	for _, q := range shown {
-		t.add(q.Reason, when(q.Arrival), size(int64(q.Size)), strings.TrimLeft(q.Sequence, "0"), head(q.Raw))
+		t.add(q.Reason, where(q.File, q.Record, q.Shard, q.Sequence), cmp.Or(when(q.Arrival), "-"), size(int64(q.Size)), content(&q))
 	}
 	t.print(e.out)
 	if more := len(found) - len(shown); more > 0 {
@@ -62,6 +63,23 @@ func (c *dlqListCmd) print(e *env, found []processor.Quarantined) {
 	if len(found) == 0 {
 		_, _ = fmt.Fprintln(e.out, "nothing is quarantined")
 	}
+}
+
+// where a person finds a piece: the record of a file, or the place in a stream.
+// The quarantine of an earlier version has no files.
+func where(file string, record int, shard, sequence string) string {
+	if file == "" {
+		return shard + " " + strings.TrimLeft(sequence, "0")
+	}
+	return fmt.Sprintf("%s, record %d", file, record)
+}
+
+// content is the beginning of a piece, or why there is none.
+func content(q *processor.Quarantined) string {
+	if len(q.Raw) > 0 {
+		return head(q.Raw)
+	}
+	return "(nothing: " + cmp.Or(q.Error, "the end is missing") + ")"
 }
 
 // head is the beginning of a piece, fit for a terminal.

@@ -63,6 +63,8 @@ type stillFailing struct {
 	Error    string `json:"error,omitempty"`
 	Shard    string `json:"shard"`
 	Sequence string `json:"sequence"`
+	File     string `json:"file,omitzero"`
+	Record   int    `json:"record,omitzero"`
 	Ordinal  int32  `json:"ordinal"`
 	Size     int    `json:"size"`
 }
@@ -219,7 +221,7 @@ func (d *redrive) event(id string, line []byte) {
 }
 
 func (d *redrive) fail(q *processor.Quarantined, reason string, err error) {
-	f := stillFailing{Reason: reason, Was: q.Reason, Shard: q.Shard, Sequence: strings.TrimLeft(q.Sequence, "0"), Ordinal: q.Ordinal, Size: q.Size}
+	f := stillFailing{Reason: reason, Was: q.Reason, Shard: q.Shard, Sequence: strings.TrimLeft(q.Sequence, "0"), File: q.File, Record: q.Record, Ordinal: q.Ordinal, Size: q.Size}
 	if err != nil {
 		f.Error = err.Error()
 	}
@@ -302,9 +304,9 @@ func (r *redriven) print(e *env) {
 		return
 	}
 	slices.SortStableFunc(r.Failing, func(a, b stillFailing) int { return strings.Compare(a.Reason, b.Reason) })
-	t := &table{head: []string{"STILL FAILING", "WAS", "SIZE", "SHARD", "SEQUENCE", "ERROR"}}
+	t := &table{head: []string{"STILL FAILING", "WAS", "SIZE", "WHERE", "ERROR"}}
 	for _, f := range r.Failing {
-		t.add(f.Reason, f.Was, size(int64(f.Size)), f.Shard, f.Sequence, f.Error)
+		t.add(f.Reason, f.Was, size(int64(f.Size)), where(f.File, f.Record, f.Shard, f.Sequence), f.Error)
 	}
 	t.print(e.out)
 }

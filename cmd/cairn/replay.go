@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/cairnstream/cairn/bench/gen"
@@ -74,6 +75,8 @@ type report struct {
 	// UnknownAccounts are those that the accounts file does not have; none
 	// without a file.
 	UnknownAccounts []string `json:"unknown_accounts,omitempty"`
+	// QuarantinedIn are the files of this run with pieces that could not be decoded.
+	QuarantinedIn []replay.Rejected `json:"quarantined_in,omitempty"`
 
 	Totals counts `json:"totals"`
 }
@@ -124,10 +127,26 @@ func (c *replayCmd) Run(e *env) error {
 	if err := c.print(e, at, cfg, result, r); err != nil {
 		return err
 	}
-	if n := r.Totals.Quarantined; c.Strict && n > 0 {
-		return fmt.Errorf("%d records were quarantined (--strict): see %s/_dlq", n, r.Lake)
+	switch n := r.Totals.Quarantined; {
+	case r.nothingRead():
+		return fmt.Errorf("there is no CloudTrail event in %s: \"cairn dlq list%s\" shows what stands there instead", strings.Join(c.Paths, " "), at.flags(c.place))
+	case c.Strict && n > 0:
+		return fmt.Errorf("%d records were quarantined (--strict): see \"cairn dlq list%s\"", n, at.flags(c.place))
 	}
 	return nil
+}
+
+// nothingRead tells that all input so far was quarantined, none of it read.
+func (r *report) nothingRead() bool {
+	t := r.Totals
+	return t.Quarantined > 0 && t.Events == 0 && t.Duplicates == 0 && t.Control == 0
+}
+
+// Help tells when a replay fails although it ran to its end.
+func (*replayCmd) Help() string {
+	return `What cannot be decoded is quarantined, and the replay goes on: its report names
+the files, "cairn dlq list" the records. It fails if nothing at all was an event,
+and with --strict if any record was quarantined.`
 }
 
 func (c *replayCmd) inputs(e *env, at place) (*replay.Inputs, error) {
@@ -205,6 +224,7 @@ func newReport(r *replay.Result, in *replay.Inputs, elapsed time.Duration, cfg r
 		Files: r.Files, SkippedFiles: in.Skipped, ElapsedSeconds: elapsed.Seconds(),
 		EventsPerSecond: float64(r.Run.Rows) / elapsed.Seconds(),
 		Lake:            cfg.Shard.Lake.URL(), State: cfg.Shard.State.URL(), UnknownAccounts: cfg.Shard.Accounts.Unknown(),
+		QuarantinedIn: r.Rejected,
 	}
 }
 

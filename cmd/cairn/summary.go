@@ -20,9 +20,14 @@ func (c *replayCmd) print(e *env, at place, cfg replay.Config, result *replay.Re
 		return printJSON(e.out, r)
 	}
 	p := func(format string, args ...any) { _, _ = fmt.Fprintf(e.out, format, args...) }
-	if result.Resumed && result.Run.In == 0 {
+	switch {
+	case r.nothingRead():
+		p("No CloudTrail event in %s: all that was read, %s, is quarantined\n", strings.Join(c.Paths, " "), plural(r.Totals.Quarantined, "piece"))
+		p("%s", quarantinedIn(r.QuarantinedIn))
+		return nil
+	case result.Resumed && result.Run.In == 0:
 		p("Nothing new: all files were replayed before\n")
-	} else {
+	default:
 		p("Replayed %s of %s: %s events, %s of JSON, in %.1f s (%s events/s)\n", plural(int64(r.Files), "file"), cmp.Or(strings.Join(c.Paths, " "), "the bundled sample"),
 			count(r.Events), size(r.Bytes), r.ElapsedSeconds, count(int64(r.EventsPerSecond)))
 	}
@@ -34,7 +39,8 @@ func (c *replayCmd) print(e *env, at place, cfg replay.Config, result *replay.Re
 		p("  the rules have changed since: what was replayed before was judged by the old ones; to judge all anew use another --data\n")
 	}
 	if r.Quarantined > 0 {
-		p("  what could not be decoded is kept with its reason in %s/_dlq\n", r.Lake)
+		p("%s", quarantinedIn(r.QuarantinedIn))
+		p("  what could not be decoded is kept with its reason: cairn dlq list%s\n", at.flags(c.place))
 	}
 	if n := len(r.UnknownAccounts); n > 0 {
 		p("  %s not in %s: %s\n", plural(int64(n), "account"), c.Accounts, strings.Join(r.UnknownAccounts[:min(n, 5)], ", ")+more(n-5))
@@ -56,6 +62,19 @@ func (c *replayCmd) print(e *env, at place, cfg replay.Config, result *replay.Re
 		p("  %s\n", line)
 	}
 	return nil
+}
+
+// quarantinedIn names the first few files with pieces that could not be decoded.
+func quarantinedIn(files []replay.Rejected) string {
+	const most = 3
+	var b strings.Builder
+	for _, f := range files[:min(len(files), most)] {
+		fmt.Fprintf(&b, "    %s quarantined in %s\n", count(int64(f.Pieces)), f.File)
+	}
+	if n := len(files) - most; n > 0 {
+		fmt.Fprintf(&b, "    and some in %s\n", plural(int64(n), "other file"))
+	}
+	return b.String()
 }
 
 func skipped(n int) string {
@@ -176,10 +195,14 @@ func next(at, flags place, r *report, rows []export.ResourceRow) []string {
 	if at != flags || flags.Data != "./cairn-data" {
 		data = " --data " + at.Data
 	}
-	lines := []string{
-		"cairn findings --min-severity high" + data,
-		"cairn resources list --type 'AWS::EC2::*'" + data,
+	var lines []string
+	if r.Totals.Quarantined > 0 {
+		lines = append(lines, "cairn dlq list"+data)
 	}
+	lines = append(lines,
+		"cairn findings --min-severity high"+data,
+		"cairn resources list --type 'AWS::EC2::*'"+data,
+	)
 	first := ""
 	for _, r := range rows {
 		if r.Type == "AWS::EC2::Instance" && (first == "" || r.ResourceID < first) {
@@ -189,7 +212,7 @@ func next(at, flags place, r *report, rows []export.ResourceRow) []string {
 	if first != "" {
 		lines = append(lines, "cairn resources history "+first+data)
 	}
-	if !strings.HasPrefix(r.Lake, "s3://") {
+	if !strings.HasPrefix(r.Lake, "s3://") && r.Totals.Events > 0 {
 		lines = append(lines, fmt.Sprintf(`duckdb -c "SELECT eventname, count(*) AS n FROM read_parquet('%s/events/*/*.parquet') GROUP BY 1 ORDER BY n DESC LIMIT 10"`, r.Lake))
 	}
 	if at != flags {

@@ -30,6 +30,10 @@ type Reject struct {
 	Reason  string // a short fixed word or two
 	Err     error  // what exactly is wrong; nil when Reason says it all
 	Raw     []byte // the piece as received, empty where only an end is missing
+	// File and Record say where a person finds the piece: a file, and the place in
+	// it, counted from 1. A reader of files sets them.
+	File   string
+	Record int
 }
 
 // Records is what a payload holds. len(Events) + len(Rejects) + Control is the

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/klauspost/compress/gzip"
@@ -38,6 +39,7 @@ func (d *Decoder) gzip(p []byte, depth int) {
 	reason := reasonCorruptGzip
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 		reason = reasonTruncatedGzip
+		err = fmt.Errorf("it ends after %d bytes: %w", len(p), err)
 	}
 	if n := len(d.out.Rejects); n > rejects && d.endless {
 		d.out.Rejects[n-1].Reason, d.out.Rejects[n-1].Err = reason, err

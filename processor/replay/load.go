@@ -147,7 +147,7 @@ func (l *loader) decodeChunks(ctx context.Context, d *cloudtrail.Decoder, i int,
 		chunk, rest = cut(chunk, end)
 		records := d.Decode(chunk)
 		if err != nil {
-			records.Rejects = append(records.Rejects, cloudtrail.Reject{Ordinal: pieces(&records), Reason: "truncated gzip", Err: err})
+			records.Rejects = append(records.Rejects, cloudtrail.Reject{Ordinal: pieces(&records), Reason: "truncated gzip", Err: fmt.Errorf("it ends after %d bytes: %w", f.Size, err)})
 		}
 		p := piece{file: i, records: records, last: end}
 		if end {

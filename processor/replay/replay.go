@@ -55,6 +55,13 @@ type Result struct {
 	Resumed   bool            // the data directory had a part of this input
 	// OtherRules tells that a part was judged by other rules than today's.
 	OtherRules bool
+	Rejected   []Rejected // in the order of the log
+}
+
+// Rejected is a file in which this run met pieces that it could not decode.
+type Rejected struct {
+	File   string `json:"file"`
+	Pieces int    `json:"pieces"`
 }
 
 // Run replays inputs.
@@ -109,7 +116,12 @@ func run(ctx context.Context, fail context.CancelCauseFunc, cfg Config, in *Inpu
 	for i := range before {
 		resumed = resumed || before[i].In > 0
 	}
-	return summarise(before, shards, files, resumed)
+	result, err := summarise(before, shards, files, resumed)
+	if err != nil {
+		return nil, err
+	}
+	result.Rejected = r.rejected
+	return result, nil
 }
 
 // feed sends the log, from file number from, to the shards.

@@ -45,6 +45,8 @@ type router struct {
 	waiting int // pieces since the last flush
 	next    int // record number in the current file
 	file    int
+
+	rejected []Rejected
 }
 
 // route is where a partition key leads.
@@ -107,8 +109,21 @@ func (r *router) route(f *File, it processor.Item) {
 	to := r.key(f, it.Event)
 	it.Key = to.hash
 	if l := &r.lanes[to.shard]; it.Sequence > l.from {
+		r.note(f, it.Reject)
 		l.items = append(l.items, it)
 	}
+}
+
+// note tells a rejected piece, and the result, where it stood.
+func (r *router) note(f *File, reject *cloudtrail.Reject) {
+	if reject == nil {
+		return
+	}
+	reject.File, reject.Record = f.Path, r.next
+	if n := len(r.rejected); n == 0 || r.rejected[n-1].File != f.Path {
+		r.rejected = append(r.rejected, Rejected{File: f.Path})
+	}
+	r.rejected[len(r.rejected)-1].Pieces++
 }
 
 // tooLate is an event time that no event has: one such record must not drag
