@@ -93,9 +93,9 @@ func (q *queue) end() {
 // the rest. Without one, or where that is of another kind, it returns what
 // waits. The queue has ended.
 func (q *queue) handOver(to *queue) (lost []*item) {
+	q.count.unwatch(q) // first: who reads the metrics locks them before the queues
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.count.unwatch(q)
 	if to == nil || to.sink.Kind != q.sink.Kind {
 		return q.items
 	}

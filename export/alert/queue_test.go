@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -568,5 +569,45 @@ func TestExchangeThatFails(t *testing.T) {
 	before := o.queues["a"]
 	if err := o.Exchange(t.Context(), &Sinks{list: []*Sink{{Name: "b", Kind: "unheard of"}}}); err == nil || o.queues["a"] != before {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestSinksAreExchangedWhileMetricsAreRead: who reads the metrics and who
+// exchanges the sinks want the same two locks.
+func TestSinksAreExchangedWhileMetricsAreRead(t *testing.T) {
+	metrics := NewMetrics()
+	sinks, path := &Sinks{}, setting{value: filepath.Join(t.TempDir(), "alerts.json")}
+	for i := range 50 {
+		sinks.list = append(sinks.list, &Sink{Name: fmt.Sprint(i), Kind: "file", settings: map[string]setting{"path": path}})
+	}
+	s, err := NewSender(t.Context(), sinks, SenderOptions{Metrics: metrics})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close(t.Context())
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(metrics)
+	var reading sync.WaitGroup
+	stop := make(chan struct{})
+	defer reading.Wait()
+	defer close(stop)
+	for range 4 {
+		reading.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if _, err := registry.Gather(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	for range 100 {
+		if err := s.Exchange(t.Context(), sinks); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
