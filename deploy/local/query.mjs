@@ -16,8 +16,8 @@ import { printTable } from './table.mjs'
 const unnest = /CROSS\s+JOIN\s+UNNEST\s*\(((?:[^()]|\([^()]*\))*)\)\s*AS\s+(\w+)\s*\(([^()]*)\)/gi
 const rewrite = sql => sql.replace(unnest, 'CROSS JOIN (SELECT unnest($1, recursive := true)) AS $2($3)')
 
-// prepareLake makes the views and macros. A table that has no file yet gets no view, as DuckDB would not know its columns; a query
-// that names it fails, and the message says why.
+// prepareLake makes the views and macros. A table that has no file yet gets no view, as DuckDB would not know its columns, and neither
+// do the views over it; a query that names one fails, and the message says why.
 async function prepareLake(sql) {
   const statements = await connection.extractStatements(sql)
   for (let i = 0; i < statements.count; i++) {
@@ -25,21 +25,24 @@ async function prepareLake(sql) {
       await (await statements.prepare(i)).run()
     } catch (error) {
       const missing = error.message.match(/No files found that match the pattern "[^"]*?\/(\w+)\/\*\*/)
-      if (!missing) throw error
-      empty.push(missing[1])
+      if (missing) empty.push(missing[1])
+      else if (!empty.some(t => error.message.includes(`Table with name ${t} does not exist`))) throw error
     }
   }
+  for (const [, name] of sql.matchAll(/VIEW cairn\.(\w+)/g)) views.add(name)
 }
 
-// advice is what to do about a table without files.
+// advice is what to do about a table without files, or a view over one.
 function advice(message) {
-  const table = empty.find(t => message.includes(`Table with name ${t} does not exist`))
-  return table ? `${lake} has no file of ${table} yet: a worker writes files every few minutes (--roll-age) and when it stops` : message
+  const asked = message.match(/Table with name (\w+) does not exist/)?.[1]
+  if (!views.has(asked)) return message
+  return `${lake} has no file of ${empty.includes(asked) ? asked : empty.join(', ')} yet: a worker writes files every few minutes (--roll-age) and when it stops`
 }
 
 const args = process.argv.slice(2)
 const lake = args.find(a => a !== '--text')
-const empty = []
+const empty = [] // tables without a file
+const views = new Set()
 const instance = await DuckDBInstance.create(':memory:', { threads: '2', memory_limit: '1GB' })
 const connection = await instance.connect()
 if (lake) {

@@ -3,4 +3,4 @@ SELECT eventtime, eventname, sourceipaddress, requestparameters
 FROM cairn.events
 WHERE eventsource = 's3.amazonaws.com' AND eventname = 'GetObject'
   AND useridentity.accountid = 'anonymous' AND useridentity.arn IS NULL
-  AND requestparameters LIKE '%my-bucket%' AND dt = '2026-03-01'
+  AND requestparameters LIKE '%my-bucket%' AND dt = '2026-03-03'

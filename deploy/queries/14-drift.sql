@@ -1,6 +1,6 @@
 -- What is new, gone or changed since a snapshot
 WITH a AS (
-  SELECT * FROM cairn.resources WHERE snapshot = '2026-03-01T00-00' AND state <> 'deleted'
+  SELECT * FROM cairn.resources WHERE snapshot = '2026-03-03T00-00' AND state <> 'deleted'
 ),
 b AS (
   SELECT * FROM cairn.resources_current WHERE state <> 'deleted'
