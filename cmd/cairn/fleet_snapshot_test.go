@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -130,7 +131,7 @@ func (f *crew) completeUpTo(at time.Time) {
 	}
 	i := slices.IndexFunc(all, func(q queries.Query) bool { return q.Name == "is-it-complete" })
 	for upTo, covered := range map[time.Time]float64{at: 1, at.Add(time.Hour): 0} {
-		sql := aTime.ReplaceAllLiteralString(all[i].SQL, upTo.Format("TIMESTAMP '2006-01-02 15:04:05'"))
+		sql := askedHour.ReplaceAllLiteralString(all[i].SQL, upTo.Format("asked AS (SELECT TIMESTAMP '2006-01-02 15:04:05' AS upto),\nreports"))
 		sql = fromDay.ReplaceAllLiteralString(sql, at.Format("dt >= '2006-01-02'"))
 		r, err := local.Query(f.t.Context(), f.lake, sql)
 		if err != nil {
@@ -141,6 +142,8 @@ func (f *crew) completeUpTo(at time.Time) {
 		}
 	}
 }
+
+var askedHour = regexp.MustCompile(`(?s)asked AS \(.*?\),\s*reports`)
 
 // arrivals is what stands between workers and a stream and tells them when a
 // record arrived.
