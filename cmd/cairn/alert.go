@@ -85,6 +85,7 @@ type alertTestCmd struct {
 	Finding  string `help:"Send this finding of the lake, by its id or the beginning of it, instead of one that nobody made." placeholder:"ID"`
 	Severity string `help:"Severity of the finding that nobody made: low, medium, high or critical." default:"medium" placeholder:"LEVEL"`
 	Print    bool   `help:"Print the message, without keys, instead of sending it."`
+	Force    bool   `help:"Send a finding of the lake even if the sink does not ask for it."`
 }
 
 // Run sends one message. It tries once.
@@ -109,8 +110,15 @@ func (c *alertTestCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	if c.Print {
+	if len(trial.Refusals) > 0 {
+		_, _ = fmt.Fprintf(e.err, "%s: finding %s would not be sent: %s\n", sink.Name, c.Finding, strings.Join(trial.Refusals, "; "))
+	}
+	switch {
+	case c.Print:
 		_, err = fmt.Fprintln(e.out, trial.Payload())
+		return err
+	case len(trial.Refusals) > 0 && !c.Force:
+		_, err = fmt.Fprintln(e.out, "nothing was sent: --force sends it all the same, --print shows the message")
 		return err
 	}
 	said, err := trial.Send(e.ctx)

@@ -121,3 +121,36 @@ func TestAlertOfNoFinding(t *testing.T) {
 		}
 	}
 }
+
+// TestAlertThatWouldNotBeSent: a sink that does not ask for a finding says why,
+// and gets it only by force.
+func TestAlertThatWouldNotBeSent(t *testing.T) {
+	rules, data := t.TempDir(), t.TempDir()
+	to := filepath.Join(rules, "alerts.ndjson")
+	sinks := "- {name: other, file: " + to + ", min_severity: critical, match: {account_id: '999999999999'}}\n"
+	if err := os.WriteFile(filepath.Join(rules, alert.FileName), []byte(sinks), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	said(t, "replay", "--data", data, "--no-progress")
+	var list struct {
+		Findings []struct {
+			ID string `json:"finding_id"`
+		} `json:"findings"`
+	}
+	if err := json.Unmarshal([]byte(said(t, "findings", "--data", data, "--output", "json", "--rule", "Trail stopped")), &list); err != nil || len(list.Findings) == 0 {
+		t.Fatal(err, len(list.Findings))
+	}
+	args := []string{"alert", "test", "other", "--rules", rules, "--data", data, "--finding", list.Findings[0].ID}
+	code, out, errs := cairn(t, args...)
+	if code != exitDone || !strings.Contains(out, "nothing was sent") || exists(to) {
+		t.Errorf("exit status %d, %s", code, out)
+	}
+	for _, want := range []string{"would not be sent: its severity is high and the sink's min_severity is critical", "; it does not pass the sink's match"} {
+		if !strings.Contains(errs, want) {
+			t.Errorf("%q is not in %s", want, errs)
+		}
+	}
+	if out := said(t, append(args, "--force")...); !strings.Contains(out, "took it") || !exists(to) {
+		t.Errorf("by force: %s", out)
+	}
+}

@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -132,7 +133,33 @@ func (s *Sink) wants(r *export.FindingRow) bool {
 	if level < 1 || level < slices.Index(levels, s.MinSeverity) || r.Staged || r.SuppressedBy != nil || !slices.Contains(s.Send, stepOf(r)) {
 		return false
 	}
+	return s.matches(r)
+}
+
+func (s *Sink) matches(r *export.FindingRow) bool {
 	return len(s.match) == 0 || slices.ContainsFunc(s.match, func(c condition) bool { return c.holds(r) })
+}
+
+// refusals are all reasons why a sink does not ask for a finding, none for one
+// that it wants.
+func (s *Sink) refusals(r *export.FindingRow) (why []string) {
+	level := slices.Index(levels, r.Severity)
+	if level < max(1, slices.Index(levels, s.MinSeverity)) {
+		why = append(why, fmt.Sprintf("its severity is %s and the sink's min_severity is %s", r.Severity, s.MinSeverity))
+	}
+	if r.Staged {
+		why = append(why, "its rule is on trial (staged)")
+	}
+	if r.SuppressedBy != nil {
+		why = append(why, "it is held back by finding "+shortID(*r.SuppressedBy))
+	}
+	if step := stepOf(r); !slices.Contains(s.Send, step) {
+		why = append(why, fmt.Sprintf("this step of it is %q and the sink sends %s", step, strings.Join(s.Send, ", ")))
+	}
+	if !s.matches(r) {
+		why = append(why, "it does not pass the sink's match")
+	}
+	return why
 }
 
 func (c condition) holds(r *export.FindingRow) bool {

@@ -15,6 +15,9 @@ type Trial struct {
 	sink  *Sink
 	alert Alert
 	body  body
+	// Refusals are the reasons why a worker would not send it; none if it would,
+	// and for a finding that nobody made.
+	Refusals []string
 }
 
 // Example is a trial about a finding that nobody made, of a severity.
@@ -27,7 +30,12 @@ func Example(s *Sink, severity string, now time.Time) (*Trial, error) {
 // Again is a trial about a step of a finding. It says what an alert about that
 // would say, under an id of its own, because receivers drop what they know.
 func Again(s *Sink, row *export.FindingRow, about About, known Knowledge, now time.Time) (*Trial, error) {
-	return trial(s, hash("again", ID(s.Name, row), now.UTC().Format(time.RFC3339Nano)), row, about, known)
+	t, err := trial(s, hash("again", ID(s.Name, row), now.UTC().Format(time.RFC3339Nano)), row, about, known)
+	if err != nil {
+		return nil, err
+	}
+	t.Refusals = s.refusals(row)
+	return t, nil
 }
 
 func trial(s *Sink, id string, row *export.FindingRow, about About, known Knowledge) (*Trial, error) {
@@ -36,7 +44,7 @@ func trial(s *Sink, id string, row *export.FindingRow, about About, known Knowle
 		return nil, errors.New(s.hide(err.Error()))
 	}
 	b, err := decodeBody(a.Body)
-	return &Trial{s, a, b}, err
+	return &Trial{sink: s, alert: a, body: b}, err
 }
 
 // Payload is what the sink gets, without keys and signatures: of a topic all

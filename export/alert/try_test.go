@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/cairnstream/cairn/export"
 )
 
 func TestTry(t *testing.T) {
@@ -37,5 +39,28 @@ func TestTry(t *testing.T) {
 	}
 	if n := len(down.requests()); n != 1 {
 		t.Errorf("%d attempts: somebody waits for the answer", n)
+	}
+}
+
+// TestRefusalsAgreeWithWants: what a person is told is what a worker does.
+func TestRefusalsAgreeWithWants(t *testing.T) {
+	by, end, here, elsewhere := "ffffffffffffffff", "end", "eu-west-1", "us-east-1"
+	changes := map[string]func(*export.FindingRow){
+		"":                             func(*export.FindingRow) {},
+		"its severity is low":          func(r *export.FindingRow) { r.Severity = "low" },
+		"its rule is on trial":         func(r *export.FindingRow) { r.Staged = true },
+		"held back by finding ffffff":  func(r *export.FindingRow) { r.SuppressedBy = &by },
+		`this step of it is "end"`:     func(r *export.FindingRow) { r.StateReason = &end },
+		"does not pass the sink's mat": func(r *export.FindingRow) { r.Region = &elsewhere },
+	}
+	sink := load(t, "- {name: a, file: a.ndjson, min_severity: medium, match: {region: eu-*}}", nil).Find("a")
+	for want, change := range changes {
+		row := ExampleRow(at)
+		row.Severity, row.Region = "high", &here
+		change(&row)
+		why := strings.Join(sink.refusals(&row), "; ")
+		if sink.wants(&row) != (why == "") || !strings.Contains(why, want) || (want == "") != (why == "") {
+			t.Errorf("wanted: %v, refused because %q, want %q", sink.wants(&row), why, want)
+		}
 	}
 }
