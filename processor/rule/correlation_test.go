@@ -183,15 +183,17 @@ func TestVersionsOfCorrelations(t *testing.T) {
 func TestSuppressionsAndTheirDefaults(t *testing.T) {
 	event := small("a", "A")
 	for text, want := range map[string]string{
-		event:                             "1h by actor.root",
-		event + "cairn: {suppress: 10m}":  "10m by actor.root",
+		event:                             "1h by actor.root, event.outcome",
+		event + "cairn: {suppress: 10m}":  "10m by actor.root, event.outcome",
 		event + "cairn: {suppress: none}": "none",
-		event + "cairn: {suppress: {for: 2d, by: [awsRegion, userAgent]}}":       "2d by awsRegion, userAgent",
-		event + "cairn: {first_seen: {fields: awsRegion}}":                       "none",
-		event + "cairn: {baseline: {by: awsRegion}}":                             "none",
-		event + "cairn: {first_seen: {fields: awsRegion}, suppress: 90s}":        "90s by actor.root",
-		event + "cairn: {asset: {s: {resource.encrypted: false}, condition: s}}": "none",
-		twoParts + "title: C\nid: a0\n" + counted:                                "1h by group",
+		event + "cairn: {suppress: {for: 2d, by: [awsRegion, userAgent]}}":                      "2d by awsRegion, userAgent",
+		event + "cairn: {first_seen: {fields: awsRegion}}":                                      "none",
+		event + "cairn: {baseline: {by: awsRegion}}":                                            "none",
+		event + "cairn: {first_seen: {fields: awsRegion}, suppress: 90s}":                       "90s by actor.root, event.outcome",
+		event + "cairn: {suppress: {for: 10m, by: actor.root}}":                                 "10m by actor.root",
+		event + "cairn: {asset: {s: {resource.encrypted: false}, condition: s}, suppress: 10m}": "10m by actor.root",
+		event + "cairn: {asset: {s: {resource.encrypted: false}, condition: s}}":                "none",
+		twoParts + "title: C\nid: a0\n" + counted:                                               "1h by group",
 	} {
 		set := compileOne(t, text)
 		r := set.Rules()[0]
@@ -310,6 +312,7 @@ func TestDerivedFields(t *testing.T) {
 	for selection, want := range map[string]int{
 		"actor.root: ARN:X": 1, "actor.root|fieldref: userIdentity.arn": 1, "userIdentity.arn|fieldref: actor.root": 1, "actor.role|contains: role": 1,
 		"actor.session: t": 0, "actor.complete: true": 1, "actor.complete: 'false'": 0, "account.alias: prod": 1, "account.owner: null": 1,
+		"event.outcome: success": 1, "event.outcome: failure": 0,
 		"account.owner|exists: true": 0, "account.environment|exists: true": 1, "account.environment|neq: test": 1, "resource.type: x": 0, "resource.type: null": 1,
 	} {
 		set := compileOne(t, selectionRule(selection))
@@ -331,6 +334,27 @@ func TestDerivedFields(t *testing.T) {
 	root := newPath("actor.root")
 	if text, ok := root.Text(in); !ok || text != "arn:x" {
 		t.Errorf("actor.root is %q", text)
+	}
+}
+
+// TestOutcomes: a refused call has a code, a failed sign-in only a message.
+func TestOutcomes(t *testing.T) {
+	path := newPath("event.outcome")
+	for text, want := range map[string]string{
+		`{"eventName":"A"}`: "success",
+		`{"eventName":"A","errorCode":null,"errorMessage":null}`:                                                            "success",
+		`{"eventName":"A","errorCode":"Client.DryRunOperation"}`:                                                            "failure",
+		`{"eventName":"ConsoleLogin","errorMessage":"Failed authentication","responseElements":{"ConsoleLogin":"Failure"}}`: "failure",
+	} {
+		if got, _ := path.Text(&Input{Event: event(t, text)}); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
+	}
+	if bad := badPath("event.result", overEvents); bad != "" {
+		t.Errorf("a record may have a member of the name event: %s", bad)
+	}
+	if badPath("event.outcome", overResources) == "" {
+		t.Error("a resource has no outcome")
 	}
 }
 

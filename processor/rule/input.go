@@ -61,6 +61,7 @@ const (
 	accountAlias
 	accountOwner
 	accountEnvironment
+	eventOutcome
 	fromResource
 )
 
@@ -69,20 +70,35 @@ const (
 var derivedPaths = map[string]source{
 	"actor.root": actorRoot, "actor.role": actorRole, "actor.session": actorSession, "actor.complete": actorComplete,
 	"account.alias": accountAlias, "account.owner": accountOwner, "account.environment": accountEnvironment,
+	"event.outcome": eventOutcome,
+}
+
+// outcomes are the two values of event.outcome: the call was refused or went
+// wrong, or not.
+const success, failure = "success", "failure"
+
+// outcome tells how the call of an event ended. A failed sign-in has a message
+// without a code.
+func outcome(e *cloudtrail.Event) string {
+	for _, f := range [...]cloudtrail.Field{cloudtrail.ErrorCode, cloudtrail.ErrorMessage} {
+		if s, _ := e.Text(f); s != "" {
+			return failure
+		}
+	}
+	return success
 }
 
 // sourceOf tells where a path leads. known is false for a derived field that
 // does not exist.
 func sourceOf(path string) (from source, known bool) {
-	first, rest, deep := strings.Cut(path, ".")
-	switch {
-	case first == "resource" || first == "change":
-		return fromResource, deep && rest != ""
-	case first == "actor" || first == "account":
-		from, known = derivedPaths[path]
-		return from, known
+	if from, known = derivedPaths[path]; known {
+		return from, true
 	}
-	return fromRecord, true
+	first, rest, deep := strings.Cut(path, ".")
+	if first == "resource" || first == "change" {
+		return fromResource, deep && rest != ""
+	}
+	return fromRecord, first != "actor" && first != "account"
 }
 
 // derived calls yield for the values of a field that stands in no record,
@@ -125,6 +141,8 @@ func (p *member) fixed(v *view) string {
 		return v.Account.Owner
 	case accountEnvironment:
 		return v.Account.Environment
+	case eventOutcome:
+		return outcome(v.Event)
 	}
 	return ""
 }

@@ -161,10 +161,10 @@ func (r *Rule) defaults() {
 	case r.draft.suppress != nil:
 		r.Suppress = *r.draft.suppress
 		if len(r.Suppress.By) == 0 && r.Kind != KindCorrelation && r.Suppress.For > 0 {
-			r.Suppress.By = []Path{newPath("actor.root")}
+			r.Suppress.By = r.sameDeed()
 		}
 	case r.Kind == KindMatch:
-		r.Suppress = Suppress{For: time.Hour, By: []Path{newPath("actor.root")}}
+		r.Suppress = Suppress{For: time.Hour, By: r.sameDeed()}
 	case r.Kind == KindCorrelation:
 		r.Suppress = Suppress{For: r.Correlation.Timespan}
 	}
@@ -172,6 +172,18 @@ func (r *Rule) defaults() {
 		r.shown = append(r.shown, newPath(f))
 	}
 	r.LevelOfScore = r.Kind == KindBaseline && !r.draft.leveled
+}
+
+// sameDeed is what findings are held back by where a rule does not say: who
+// did it, and for rules over events whether it succeeded, so that an attempt
+// that failed never hides the one that did not. What a resource is like was
+// neither.
+func (r *Rule) sameDeed() []Path {
+	by := []Path{newPath("actor.root")}
+	if r.Kind == KindMatch || r.Kind == KindFirstSeen {
+		by = append(by, newPath("event.outcome"))
+	}
+	return by
 }
 
 // window is the suppression as the windows have it.
@@ -183,7 +195,7 @@ func (s Suppress) window() window.Suppress {
 	return w
 }
 
-// String is the suppression as findings name it: "1h by actor.root".
+// String is the suppression as findings name it: "1h by actor.root, event.outcome".
 func (s Suppress) String() string {
 	if s.For == 0 {
 		return "none"
