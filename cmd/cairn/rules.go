@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/cairnstream/cairn/export/yamlat"
 	"github.com/cairnstream/cairn/processor/rule"
 	"github.com/cairnstream/cairn/processor/rule/pack"
 )
@@ -49,7 +50,7 @@ func folders(dirs []string) ([]fs.FS, error) {
 		case !info.IsDir():
 			return nil, fmt.Errorf("%s is not a folder: --rules takes the folder that holds the rule files", dir)
 		}
-		out = append(out, os.DirFS(dir))
+		out = append(out, yamlat.Folder{FS: os.DirFS(dir), Name: dir})
 	}
 	return out, nil
 }

@@ -2,12 +2,14 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/cairnstream/cairn/export/alert"
 	"github.com/cairnstream/cairn/processor/cloudtrail"
 	"github.com/cairnstream/cairn/processor/detect"
 	"github.com/cairnstream/cairn/processor/identity"
@@ -29,9 +31,11 @@ func (c *rulesCheckCmd) Run(e *env) error {
 		return err
 	}
 	set, report, err := rule.Load(rule.Options{}, sources...)
-	if err != nil {
+	sinks, errSinks := alert.Load(alert.Options{Elsewhere: true}, sources...)
+	if err := errors.Join(err, errSinks); err != nil {
 		return e.eachLine(err, "the rules have mistakes")
 	}
+	report.Warnings = append(report.Warnings, sinks.Warnings...)
 	if err := c.lint(e, set, report); err != nil {
 		return err
 	}

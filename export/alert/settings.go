@@ -340,7 +340,7 @@ func (r *reader) resolve(v *node) (value string, literal, ok bool) {
 		name := variable.FindStringSubmatch(ref)[1]
 		text, set := r.opts.Environment(name)
 		if !set || text == "" {
-			r.fail(v, "the variable %s of the environment is not set", name)
+			r.missing(v, "the variable %s of the environment is not set", name)
 			ok = false
 		}
 		literal = false
@@ -350,7 +350,7 @@ func (r *reader) resolve(v *node) (value string, literal, ok bool) {
 	if path, isFile := strings.CutPrefix(value, "file:"); isFile && ok {
 		data, err := r.opts.ReadFile(path)
 		if err != nil {
-			r.fail(v, "the value cannot be read: %v", err)
+			r.missing(v, "the value cannot be read: %v", err)
 			return "", false, false
 		}
 		value, literal = strings.TrimSpace(string(data)), false
@@ -360,6 +360,13 @@ func (r *reader) resolve(v *node) (value string, literal, ok bool) {
 		return "", literal, false
 	}
 	return value, literal, ok
+}
+
+// missing is a mistake where the sinks work.
+func (r *reader) missing(v *node, format string, args ...any) {
+	if !r.opts.Elsewhere {
+		r.fail(v, format, args...)
+	}
 }
 
 // template reads a template and tries it out, because a mistake that shows with

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"text/template"
+
+	"github.com/cairnstream/cairn/export/yamlat"
 )
 
 // FileName is the file in a folder of rules that names the sinks.
@@ -70,6 +72,9 @@ func (s *Sinks) Find(name string) *Sink {
 type Options struct {
 	Environment func(name string) (string, bool)  // nil: that of the process
 	ReadFile    func(name string) ([]byte, error) // of a value "file:NAME"; nil: the file system
+	// Elsewhere tells that the sinks are only checked, and work at another place:
+	// variables and files that are not here are no mistakes.
+	Elsewhere bool
 }
 
 // Load reads the file FileName of each folder that has one. A sink takes the
@@ -90,9 +95,9 @@ func Load(opts Options, folders ...fs.FS) (*Sinks, error) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read the sinks: %w", err)
+			return nil, fmt.Errorf("read the sinks of %s: %w", yamlat.Shown(folder, FileName), err)
 		}
-		r := &reader{opts: opts, file: FileName}
+		r := &reader{opts: opts, file: yamlat.Shown(folder, FileName)}
 		list := r.read(data)
 		problems, all.Warnings = append(problems, r.problems...), append(all.Warnings, r.warnings...)
 		all.merge(list)

@@ -171,12 +171,13 @@ func (t *testRun) untested() {
 // file runs the tests of one file.
 func (t *testRun) file(source fs.FS, name string) ([]TestResult, error) {
 	data, err := fs.ReadFile(source, name)
+	shown := yamlat.Shown(source, name)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, err)
+		return nil, fmt.Errorf("read %s: %w", shown, err)
 	}
 	var f testFile
 	if err := yaml.UnmarshalWithOptions(data, &f); err != nil {
-		return nil, yamlat.SyntaxError(name, err)
+		return nil, yamlat.SyntaxError(shown, err)
 	}
 	if f.Regression != nil {
 		return t.regression(source, name, &f)
@@ -186,15 +187,15 @@ func (t *testRun) file(source fs.FS, name string) ([]TestResult, error) {
 	}
 	var strict strictFile
 	if err := yaml.UnmarshalWithOptions(data, &strict, yaml.Strict()); err != nil {
-		return nil, yamlat.SyntaxError(name, err)
+		return nil, yamlat.SyntaxError(shown, err)
 	}
 	set, err := t.withLists(f.Lists)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%s: %w", shown, err)
 	}
 	r := find(set, f.Rule)
 	if r == nil {
-		return nil, fmt.Errorf("%s: no rule has the id or name %q", name, f.Rule)
+		return nil, fmt.Errorf("%s: no rule has the id or name %q", shown, f.Rule)
 	}
 	var results []TestResult
 	book := t.opts.Accounts

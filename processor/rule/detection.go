@@ -35,6 +35,11 @@ func (d *detection) compile(n *node) *expr {
 	condition := n.Get("condition")
 	d.identifiers(n)
 	if condition == nil {
+		for _, k := range n.Keys {
+			if nearest(k.Text, []string{"condition"}) != "" {
+				return d.fail(k, "detection has no condition: did you mean condition instead of %s", k.Text)
+			}
+		}
 		return d.fail(n, "detection has no condition: write, for example, condition: selection")
 	}
 	var alternatives []*expr

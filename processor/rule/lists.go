@@ -51,7 +51,7 @@ func listHash(data []byte) string {
 func (l *loader) listFolder(source fs.FS, dir string) {
 	entries, err := fs.ReadDir(source, dir)
 	if err != nil {
-		l.problems = append(l.problems, fmt.Errorf("read the lists in %s: %w", dir, err))
+		l.problems = append(l.problems, fmt.Errorf("read the lists in %s: %w", yamlat.Shown(source, dir), err))
 		return
 	}
 	for _, e := range entries {
@@ -75,6 +75,7 @@ func (l *loader) listFolder(source fs.FS, dir string) {
 
 func readList(source fs.FS, file, name, ext string) (*list, error) {
 	data, err := fs.ReadFile(source, file)
+	file = yamlat.Shown(source, file)
 	if err != nil {
 		return nil, fmt.Errorf("read the list %s: %w", file, err)
 	}

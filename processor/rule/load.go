@@ -7,6 +7,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/cairnstream/cairn/export/yamlat"
 )
 
 // Options are what rules refer to beside themselves.
@@ -109,6 +111,7 @@ func isRule(base string) bool {
 
 func (l *loader) file(source fs.FS, name string) {
 	data, err := fs.ReadFile(source, name)
+	name = yamlat.Shown(source, name)
 	if err != nil {
 		l.problems = append(l.problems, fmt.Errorf("read the rule %s: %w", name, err))
 		return
