@@ -68,8 +68,8 @@ func TestMistakesAreNamedWithTheirPlace(t *testing.T) {
 }
 
 func TestAllMistakesAreTold(t *testing.T) {
-	_, err := Parse("a.yml", []byte("accounts:\n- {id: 1}\n- {id: '2'}\n- {alias: x}\n"))
-	if err == nil || len(strings.Split(err.Error(), "\n")) != 3 {
+	_, err := Parse("a.yml", []byte("accounts:\n- {id: 1}\n- {id: '2'}\n- {alias: x}\n- {id: '111122223333', alais: x}\n- {id: '111122223333', regions: 3}\n- {id: '111122223333', ownr: x}\n"))
+	if err == nil || len(strings.Split(err.Error(), "\n")) != 6 {
 		t.Errorf("%v", err)
 	}
 }

@@ -13,7 +13,30 @@ import (
 type document struct {
 	OwnerTags       []string `yaml:"owner_tags"`
 	EnvironmentTags []string `yaml:"environment_tags"`
-	Accounts        []entry  `yaml:"accounts"`
+	Accounts        entries  `yaml:"accounts"`
+}
+
+// entries are read one by one, so that a mistake in one hides none in others.
+type entries struct {
+	list     []entry
+	problems []error
+}
+
+// UnmarshalYAML keeps what can be read, and the mistakes.
+func (e *entries) UnmarshalYAML(n ast.Node) error {
+	list, ok := n.(*ast.SequenceNode)
+	if !ok {
+		return yaml.NodeToValue(n, &e.list, yaml.Strict())
+	}
+	for _, item := range list.Values {
+		var one entry
+		if err := yaml.NodeToValue(item, &one, yaml.Strict()); err != nil {
+			e.problems = append(e.problems, err)
+			continue
+		}
+		e.list = append(e.list, one)
+	}
+	return nil
 }
 
 // entry is one account. What is read beside the account itself is checked and
@@ -82,12 +105,15 @@ func Parse(file string, data []byte) (*Book, error) {
 	}
 	b := &Book{accounts: map[string]Account{}, ownerTags: d.OwnerTags, environment: d.EnvironmentTags, digest: digest(data), unknown: map[string]struct{}{}}
 	c := checker{file: file, lines: map[string]int{}, aliases: map[string]string{}}
-	for i := range d.Accounts {
-		e := &d.Accounts[i]
+	for _, err := range d.Accounts.problems {
+		c.problems = append(c.problems, located(file, err))
+	}
+	for i := range d.Accounts.list {
+		e := &d.Accounts.list[i]
 		c.entry(e)
 		b.accounts[e.ID.text] = Account{Alias: e.Alias, Owner: e.Owner, Environment: e.Environment}
 	}
-	if len(d.Accounts) == 0 {
+	if len(d.Accounts.list)+len(c.problems) == 0 {
 		c.fail(1, 1, `no accounts: write accounts: [{id: "111122223333", alias: payments-prod, owner: payments, environment: prod}]`)
 	}
 	if err := errors.Join(c.problems...); err != nil {
