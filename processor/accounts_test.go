@@ -103,12 +103,14 @@ cairn: {first_seen: {fields: [awsRegion]}}
 `)}})
 	f.start(started, "ann", "eu-west-1")
 	f.release()
-	until := started.Add(time.Hour)
+	var now *account.Book // it changes while the past is in use
+	past := processor.NewLakePast(f.lake).For(f.ctx, f.rules, func() *account.Book { return now }, func() time.Time { return started.Add(time.Hour) })
 	for _, c := range []struct {
 		book *account.Book
 		want int
 	}{{nil, 0}, {book(t, `accounts: [{id: "111122223333", environment: prod}]`), 1}, {book(t, `accounts: [{id: "111122223333", environment: test}]`), 0}} {
-		seen, _, err := processor.NewLakePast(f.lake).For(f.ctx, f.rules, c.book, func() time.Time { return until })(f.rules.Rules()[0], pastAccount)
+		now = c.book
+		seen, _, err := past(f.rules.Rules()[0], pastAccount)
 		if err != nil {
 			t.Fatal(err)
 		}

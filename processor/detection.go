@@ -17,7 +17,7 @@ import (
 func (s *Shard) openDetection(watermark time.Time) (err error) {
 	past := s.cfg.Past
 	if past == nil && s.cfg.History != nil {
-		past = s.cfg.History.For(s.background, s.cfg.Rules, s.cfg.Accounts, func() time.Time { return s.watermark })
+		past = s.cfg.History.For(s.background, s.cfg.Rules, func() *account.Book { return s.cfg.Accounts }, func() time.Time { return s.watermark })
 	}
 	s.detector, err = detect.Open(s.cfg.Rules, s.store, detect.Options{Lateness: s.cfg.Lateness, Watermark: watermark, Past: past})
 	return err

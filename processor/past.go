@@ -37,8 +37,13 @@ type LakePast struct {
 }
 
 // taught names what a rule learns: its version is another one as soon as it
-// selects or remembers anything else.
-type taught struct{ rule, version string }
+// selects or remembers anything else, and it may ask lists and the accounts
+// file, which change without it.
+type taught struct{ rule, version, lists, accounts string }
+
+func taughtTo(r *rule.Rule, book *account.Book) taught {
+	return taught{r.ID, r.Version, fmt.Sprint(r.Lists()), book.Digest()}
+}
 
 // accountPast is what one rule would have seen in one account.
 type accountPast struct {
@@ -62,14 +67,14 @@ func NewLakePast(lake blob.Store) *LakePast {
 // watermark: until is asked each time, and events that are younger do not
 // exist. They will come, or have come, through the stream; were they taken
 // from the lake, nothing of what the stream brings would be new. Of accounts the
-// rules know what book says now; it may be nil.
-func (p *LakePast) For(ctx context.Context, set *rule.Set, book *account.Book, until func() time.Time) detect.Past {
+// rules know what the book says that is in use when they ask; it may be nil.
+func (p *LakePast) For(ctx context.Context, set *rule.Set, book func() *account.Book, until func() time.Time) detect.Past {
 	return func(r *rule.Rule, account string) (iter.Seq2[baseline.Past, error], baseline.Mark, error) {
 		limit := until()
 		if r.FirstSeen == nil || limit.IsZero() {
 			return nil, baseline.Mark{}, nil
 		}
-		all, err := p.ask(ctx, set, book, r, limit)
+		all, err := p.ask(ctx, set, book(), r, limit)
 		if err != nil {
 			return nil, baseline.Mark{}, err
 		}
@@ -94,23 +99,28 @@ func historyOf(r *rule.Rule) time.Duration { return r.FirstSeen.WithDefaults().H
 func (p *LakePast) ask(ctx context.Context, set *rule.Set, book *account.Book, r *rule.Rule, limit time.Time) (map[string]*accountPast, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if all, ok := p.known[taught{r.ID, r.Version}]; ok {
+	if all, ok := p.known[taughtTo(r, book)]; ok {
 		return all, nil
 	}
-	s := scan{matcher: set.Matcher(), book: book, found: map[taught]map[string]*accountPast{}, limit: limit.UnixMilli()}
+	s := scan{matcher: set.Matcher(), book: book, found: map[*rule.Rule]map[string]*accountPast{}, limit: limit.UnixMilli()}
 	history := time.Duration(0)
 	for _, other := range set.Rules() {
-		id := taught{other.ID, other.Version}
-		if _, ok := p.known[id]; !ok && other.FirstSeen != nil {
-			s.found[id] = map[string]*accountPast{}
+		if _, ok := p.known[taughtTo(other, book)]; !ok && other.FirstSeen != nil {
+			s.found[other] = map[string]*accountPast{}
 			history = max(history, historyOf(other))
 		}
 	}
 	if err := s.read(ctx, p.lake, limit.Add(-history-behind)); err != nil {
 		return nil, fmt.Errorf("read the past from the lake in %s: %w", p.lake.URL(), err)
 	}
-	maps.Copy(p.known, s.found)
-	return s.found[taught{r.ID, r.Version}], nil
+	for other, accounts := range s.found {
+		// What it learned by other lists, or another book, is of no use any more.
+		maps.DeleteFunc(p.known, func(id taught, _ map[string]*accountPast) bool {
+			return id.rule == other.ID && id.version == other.Version
+		})
+		p.known[taughtTo(other, book)] = accounts
+	}
+	return p.known[taughtTo(r, book)], nil
 }
 
 // until gives what was seen up to a time, and not before another, and says what
@@ -147,7 +157,7 @@ func (a *accountPast) until(limit, from time.Time) (iter.Seq2[baseline.Past, err
 type scan struct {
 	matcher *rule.Matcher
 	book    *account.Book
-	found   map[taught]map[string]*accountPast
+	found   map[*rule.Rule]map[string]*accountPast
 	form    recordForm
 	files   int64
 	limit   int64 // younger rows are kept, for shards that are further, but not counted
@@ -192,7 +202,7 @@ func (s *scan) event(row *export.EventRow) error {
 		in.Account = s.book.Look(in.Event.Account())
 	}
 	for _, r := range s.matcher.Judge(in) {
-		accounts := s.found[taught{r.ID, r.Version}]
+		accounts := s.found[r]
 		if accounts == nil || r.FirstSeen == nil || row.EventTS < s.limit-(historyOf(r)+behind).Milliseconds() {
 			continue
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/cairnstream/cairn/bench/gen"
 	"github.com/cairnstream/cairn/export"
 	"github.com/cairnstream/cairn/processor"
+	"github.com/cairnstream/cairn/processor/account"
 	"github.com/cairnstream/cairn/processor/cloudtrail"
 	"github.com/cairnstream/cairn/processor/rule"
 )
@@ -41,13 +42,15 @@ func (f *fleet) use(rules fs.FS) *fleet {
 	return f
 }
 
+func noBook() *account.Book { return nil }
+
 // openOn opens the only shard of a fleet with the past that a lake has.
 func (f *fleet) openOn(past *processor.LakePast) {
 	f.t.Helper()
 	sh := f.stream.Shards()[0]
 	cfg := f.config(sh)
 	var s *processor.Shard
-	cfg.Past = past.For(f.ctx, f.rules, nil, func() time.Time { return s.Arrival().Add(-cfg.Lateness) })
+	cfg.Past = past.For(f.ctx, f.rules, noBook, func() time.Time { return s.Arrival().Add(-cfg.Lateness) })
 	s, err := processor.Open(f.ctx, cfg)
 	if err != nil {
 		f.t.Fatal(err)
@@ -84,7 +87,7 @@ func TestAnOldValueIsForgotten(t *testing.T) {
 	f.release()
 	f.use(newRegion)
 	until := started.AddDate(0, 0, 40)
-	seen, _, err := processor.NewLakePast(f.lake).For(f.ctx, f.rules, nil, func() time.Time { return until })(f.rules.Rules()[0], pastAccount)
+	seen, _, err := processor.NewLakePast(f.lake).For(f.ctx, f.rules, noBook, func() time.Time { return until })(f.rules.Rules()[0], pastAccount)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +166,7 @@ func TestTheMarkSaysWhatWasRead(t *testing.T) {
 	f.release()
 	f.use(newRegion)
 	until := started.AddDate(0, 0, 20).Add(time.Hour)
-	past := processor.NewLakePast(f.lake).For(f.ctx, f.rules, nil, func() time.Time { return until })
+	past := processor.NewLakePast(f.lake).For(f.ctx, f.rules, noBook, func() time.Time { return until })
 	seen, mark, err := past(f.rules.Rules()[0], pastAccount)
 	if err != nil {
 		t.Fatal(err)
