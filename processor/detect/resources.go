@@ -57,7 +57,7 @@ func (d *Detector) putOpen(resource string, list []open) error {
 }
 
 // move puts the open findings of a resource under its new key. A rule that has
-// one there already keeps that: it is about the same.
+// one there already has two then, and both end when it is over.
 func (d *Detector) move(m Move) error {
 	early, err := d.openFindings(m.From)
 	if err != nil || len(early) == 0 {
@@ -67,13 +67,8 @@ func (d *Detector) move(m Move) error {
 	if err != nil {
 		return err
 	}
-	for _, o := range early {
-		if !slices.ContainsFunc(list, func(other open) bool { return other.Rule == o.Rule }) {
-			list = append(list, o)
-		}
-	}
 	d.store.Delete(d.openKey(m.From))
-	return d.putOpen(m.To, list)
+	return d.putOpen(m.To, append(list, early...))
 }
 
 // asset opens findings of a rule with an asset, one for each resource that

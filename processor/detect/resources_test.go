@@ -107,6 +107,27 @@ func TestFindingsFollowAResourceToItsKey(t *testing.T) {
 	}
 }
 
+// TestTwoFindingsThatBecomeOneEndTogether: what was open under the name and
+// under the id does not stay open for good.
+func TestTwoFindingsThatBecomeOneEndTogether(t *testing.T) {
+	s := newStream(t, stateRule)
+	s.event(ann, db("web", "resource.ports", "22"))
+	s.event(ann, db("sg-1", "resource.ports", "22"))
+	s.moved = []Move{{"web", "sg-1"}}
+	s.event(ann, db("sg-1", "resource.ports", "22"))
+	s.moved = nil
+	s.event(ann, db("sg-1", "resource.ports", "443"))
+	var ended []string
+	for _, f := range s.found {
+		if f.Resolved {
+			ended = append(ended, f.ID)
+		}
+	}
+	if want := []string{s.found[1].ID, s.found[0].ID}; !slices.Equal(ended, want) {
+		t.Errorf("ended %v, want %v", ended, want)
+	}
+}
+
 // TestWhatWasBeforeIsOverAtOnce: a rule about the state without the event has
 // nothing to resolve.
 func TestWhatWasBeforeIsOverAtOnce(t *testing.T) {
