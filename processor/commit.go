@@ -188,7 +188,7 @@ func (s *Shard) nextManifest() *manifest.Manifest {
 	m.Seq, m.Arrival, m.Watermark, m.Newest = trim(s.position), s.arrival, s.watermark, s.newest
 	m.Counts = s.counts
 	m.Source = s.cfg.Source(s.position)
-	m.Config.Rules, m.Config.Accounts = s.cfg.Rules.Hash(), s.cfg.Accounts.Digest()
+	m.Config.Rules, m.Config.Accounts, m.Config.Lateness = s.cfg.Rules.Hash(), s.cfg.Accounts.Digest(), s.cfg.Lateness.String()
 	m.Outbox = int64(len(s.outbox.keys))
 	m.Gaps = newest(append(slices.Clip(m.Gaps), s.gaps...), mostGaps)
 	if !s.now.IsZero() {

@@ -82,7 +82,7 @@ func takeOver(ctx context.Context, cfg Config) (*Shard, error) {
 		position: pad(m.Seq), arrival: m.Arrival, watermark: m.Watermark, newest: m.Newest, counts: m.Counts,
 		open: m.Open, cutCounts: m.Counts.Minus(m.Open.Counts), outbox: outbox{keys: map[string][]string{}}}
 	s.UseAccounts(cfg.Accounts)
-	s.otherRules = m.Ckpt > 0 && m.Config.Rules != "" && m.Config.Rules != cfg.Rules.Hash()
+	s.other = otherThan(m, &cfg)
 	spool, err := s.emptySpool()
 	if err != nil {
 		return nil, err

@@ -67,7 +67,7 @@ type Shard struct {
 	compacting *compaction   // the compaction under way, if any
 	failed     error         // why the shard ended
 	ending     bool          // the stream has closed the shard
-	otherRules bool          // the rules have changed since the last owner
+	other      Other         // what has changed since the last owner
 	bootID     string        // of the host; a cache from before a power loss is not trusted
 	lock       io.Closer     // of the local cache
 
@@ -270,9 +270,25 @@ func (s *Shard) Arrival() time.Time { return s.arrival }
 // Newest is the newest event time of the shard.
 func (s *Shard) Newest() time.Time { return s.newest }
 
-// OtherRules tells that what stood in the shard when it was opened was judged by
-// other rules than those it has now.
-func (s *Shard) OtherRules() bool { return s.otherRules }
+// Other tells which settings made what stood in a shard when it was opened, and
+// are others now. What stood there stays as it was made.
+type Other struct{ Rules, Accounts, Lateness bool }
+
+// Other tells what has changed since the last owner.
+func (s *Shard) Other() Other { return s.other }
+
+// otherThan compares the settings with those of a manifest.
+func otherThan(m *manifest.Manifest, cfg *Config) Other {
+	if m.Ckpt == 0 {
+		return Other{}
+	}
+	was := m.Config
+	return Other{
+		Rules:    was.Rules != "" && was.Rules != cfg.Rules.Hash(),
+		Accounts: was.Accounts != cfg.Accounts.Digest(),
+		Lateness: was.Lateness != "" && was.Lateness != cfg.Lateness.String(),
+	}
+}
 
 // Counts are the counts since the shard began.
 func (s *Shard) Counts() manifest.Counts { return s.counts }

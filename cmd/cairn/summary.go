@@ -35,8 +35,14 @@ func (c *replayCmd) print(e *env, at place, cfg replay.Config, result *replay.Re
 	if result.Resumed {
 		p("  went on where an earlier replay of these files had ended; the lake now holds %s events\n", count(r.Totals.Events))
 	}
-	if result.OtherRules {
+	if result.Other.Rules {
 		p("  the rules have changed since: what was replayed before was judged by the old ones; to judge all anew use another --data\n")
+	}
+	if result.Other.Accounts {
+		p("  the accounts file has changed since: what was replayed before has what the old one said; to write all anew use another --data\n")
+	}
+	if result.Other.Lateness {
+		p("  --lateness has changed since: it holds for new events only; to replay all with it use another --data\n")
 	}
 	if r.Quarantined > 0 {
 		p("%s", quarantinedIn(r.QuarantinedIn))

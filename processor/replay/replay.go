@@ -53,9 +53,8 @@ type Result struct {
 	Resources int64           // not deleted at the end
 	Files     int             // files read in this run
 	Resumed   bool            // the data directory had a part of this input
-	// OtherRules tells that a part was judged by other rules than today's.
-	OtherRules bool
-	Rejected   []Rejected // in the order of the log
+	Other     processor.Other // settings that a part was made with and that are others now
+	Rejected  []Rejected      // in the order of the log
 }
 
 // Rejected is a file in which this run met pieces that it could not decode.
@@ -275,7 +274,10 @@ func resumeAt(in *Inputs, shards []*processor.Shard) (int, error) {
 func summarise(before []manifest.Counts, shards []*processor.Shard, files int, resumed bool) (*Result, error) {
 	r := &Result{Files: files, Resumed: resumed}
 	for i, s := range shards {
-		r.OtherRules = r.OtherRules || s.OtherRules()
+		other := s.Other()
+		r.Other.Rules = r.Other.Rules || other.Rules
+		r.Other.Accounts = r.Other.Accounts || other.Accounts
+		r.Other.Lateness = r.Other.Lateness || other.Lateness
 		r.Total = r.Total.Plus(s.Counts())
 		r.Run = r.Run.Plus(s.Counts().Minus(before[i]))
 		n, err := s.Resources()

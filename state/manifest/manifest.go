@@ -216,6 +216,9 @@ type Config struct {
 	Rules   string `json:"rules"` // hash of the rule set
 	// Accounts is the digest of the accounts file, "" without one.
 	Accounts string `json:"accounts,omitempty"`
+	// Lateness is how far the watermark stayed behind arrival, as 20m0s; "" in a
+	// manifest of a version that did not note it.
+	Lateness string `json:"lateness,omitempty"`
 }
 
 // Hash is a state hash, written as 16 hex digits: JSON numbers have 53 bits.
