@@ -45,8 +45,13 @@ func (s *Set) enterField(x *expr, n int32) bool {
 }
 
 // byField adds the rules that the value of a field leads to. Where the field is
-// no scalar, any value below it counts, as it does for an atom.
+// no scalar, any value below it counts, as it does for an atom. A number may
+// equal a value that is written in another way, so it leads to all.
 func (m *Matcher) byField(f *fieldIndex, e *cloudtrail.Event) {
+	if e.FieldKind(f.path.field) == '0' {
+		m.candidates = append(m.candidates, f.all...)
+		return
+	}
 	if text, ok := e.Text(f.path.field); ok {
 		m.candidates = append(m.candidates, m.look(f.rules, text)...)
 		return
