@@ -76,6 +76,17 @@ func TestWhatAListHolds(t *testing.T) {
 	}
 }
 
+// TestANumberLeadsToTheRulesOfItsField, however it is written: a rule that a
+// field leads to is found as it would be by trying all rules.
+func TestANumberLeadsToTheRulesOfItsField(t *testing.T) {
+	files := folder("r.yml", selectionRule("apiVersion|expand: '%versions%'"), "_lists/versions.txt", "5\n70\n")
+	for value, want := range map[string]string{`5`: "5", `5.0`: "5", `7e1`: "70", `"5"`: "5", `6`: "", `"5.0"`: ""} {
+		if got := listed(t, files, `{"apiVersion":`+value+`}`)["list.versions.match"]; got != want {
+			t.Errorf("%s meets %q, want %q", value, got, want)
+		}
+	}
+}
+
 func TestListsBesideOtherValuesAndUnderNot(t *testing.T) {
 	list := []string{"_lists/staff.csv", "name,team\nann,payments\nbob,search\n"}
 	mixed := folder(append(list, "r.yml", selectionRule("userIdentity.userName|expand: [eve, '%staff%']"))...)
