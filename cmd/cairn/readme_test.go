@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 )
 
@@ -38,6 +39,38 @@ func TestExamplesInDocuments(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// printedBlock is a block of what a command prints: it has no language.
+var printedBlock = regexp.MustCompile("(?ms)^```\n(.*?)^```$")
+
+// TestOutputInREADME holds the output that README shows against what the
+// commands print, but for the spaces of tables and the time that a replay took.
+func TestOutputInREADME(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := filepath.Join(t.TempDir(), "data")
+	_, printed, _ := cairn(t, "replay", "--no-progress", "--data", data)
+	id := regexp.MustCompile(`cairn findings show (\w+)`).FindStringSubmatch(string(text))[1]
+	_, finding, _ := cairn(t, "findings", "show", id, "--data", data)
+	plain := func(s string) string { return strings.Join(strings.Fields(s), " ") }
+	printed = plain(printed + finding)
+	// Else the end of a block with a language would begin one without.
+	withoutOthers := regexp.MustCompile("(?ms)^```[a-z]+\n.*?^```$").ReplaceAllString(string(text), "")
+	blocks := printedBlock.FindAllStringSubmatch(withoutOthers, -1)
+	if len(blocks) != 2 {
+		t.Fatalf("%d blocks of output, want the replay's and a finding's", len(blocks))
+	}
+	for _, block := range blocks {
+		for line := range strings.Lines(block[1]) {
+			line, _, _ = strings.Cut(line, ", in ")
+			if line = plain(line); line != "…" && !strings.Contains(printed, line) {
+				t.Errorf("no command prints %q", line)
+			}
+		}
 	}
 }
 
