@@ -37,3 +37,11 @@ type FindingRow struct {
 	Shard          string            `parquet:"shard,dict"`
 	Sequence       string            `parquet:"sequence"`
 }
+
+// BeganField and EndedField are the names in Fields of the times, RFC 3339, of
+// the first and the last event of a correlation's finding: its window may reach
+// further.
+const (
+	BeganField = "events.first"
+	EndedField = "events.last"
+)

@@ -191,3 +191,15 @@ func TestSecurityHubTakesWhateverHappens(t *testing.T) {
 		}
 	})
 }
+
+// TestWhenIsThatOfEvents: a window reaches further than what happened in it.
+func TestWhenIsThatOfEvents(t *testing.T) {
+	r := burst()
+	r.Fields[export.BeganField], r.Fields[export.EndedField] = "2026-03-01T12:29:16.25Z", "2026-03-01T12:29:17Z"
+	m := compose("a", r, About{}, knowledge)
+	same(t, "first", "2026-03-01T12:29:16.250Z", m.When.First)
+	same(t, "last", "2026-03-01T12:29:17.000Z", m.When.Last)
+	if m.Fields[export.BeganField] != "" || m.Fields[export.EndedField] != "" {
+		t.Errorf("said twice: %v", m.Fields)
+	}
+}

@@ -76,6 +76,7 @@ type What struct {
 // When it happened, event time, RFC 3339 with milliseconds.
 type When struct {
 	Time  string `json:"time"` // of this step
+	// First and Last are the events of the finding; of a baseline the window.
 	First string `json:"first,omitzero"`
 	Last  string `json:"last,omitzero"`
 	// Arrived is when Cairn learned of it.
@@ -152,9 +153,6 @@ func compose(id string, r *export.FindingRow, about About, known Knowledge) *Mes
 	if m.Step == "update" {
 		m.Text = "Update: " + m.Text
 	}
-	if r.WindowStartTS != nil && r.WindowEndTS != nil {
-		m.When.First, m.When.Last = stamp(*r.WindowStartTS), stamp(*r.WindowEndTS)
-	}
 	if r.ArrivalTS > 0 {
 		m.When.Arrived = stamp(r.ArrivalTS)
 	}
@@ -163,6 +161,7 @@ func compose(id string, r *export.FindingRow, about About, known Knowledge) *Mes
 		Events: r.EventCount, Trigger: r.TriggerEventID, EventIDs: newest(r.EventIDs, maxIDs)}
 	m.Where.Address, m.Where.UserAgent = field(about.Address, "sourceIPAddress"), field(about.UserAgent, "userAgent")
 	m.Group, m.Fields = safeMap(r.GroupKey), safeMap(r.Fields)
+	m.When.First, m.When.Last = m.lasting(r)
 	m.Where.Owner, m.Where.Environment = m.take("account.owner"), m.take("account.environment")
 	m.Why = why(r, m, known)
 	m.Text += m.aside()
@@ -180,6 +179,20 @@ func (m *Message) take(field string) string {
 	value := m.Fields[field]
 	delete(m.Fields, field)
 	return value
+}
+
+// lasting is when the first and the last event of the finding were: of a
+// correlation its own, of what counts in windows the window.
+func (m *Message) lasting(r *export.FindingRow) (first, last string) {
+	began, err := time.Parse(time.RFC3339, m.take(export.BeganField))
+	ended, err2 := time.Parse(time.RFC3339, m.take(export.EndedField))
+	switch {
+	case err == nil && err2 == nil:
+		return stamp(began.UnixMilli()), stamp(ended.UnixMilli())
+	case r.WindowStartTS != nil && r.WindowEndTS != nil:
+		return stamp(*r.WindowStartTS), stamp(*r.WindowEndTS)
+	}
+	return "", ""
 }
 
 func describe(r *export.FindingRow, known Knowledge) Rule {

@@ -5,7 +5,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/cairnstream/cairn/export"
 	"github.com/cairnstream/cairn/processor/window"
 )
 
@@ -41,7 +43,7 @@ func (d *Detector) fired(w *window.Firing) {
 		return
 	}
 	f := Finding{Rule: r, ID: w.ID, Step: Step(w.Step.String()), Level: r.Level, Context: decodeContext(w.Context), Time: w.Time,
-		From: w.From, To: w.To, Count: w.Count, SuppressedBy: w.SuppressedBy, EventIDs: union(w.First, w.Last)}
+		From: w.From, To: w.To, Began: w.Began, Ended: w.Ended, Count: w.Count, SuppressedBy: w.SuppressedBy, EventIDs: union(w.First, w.Last)}
 	f.EventID, f.Account = w.Trigger, w.Account
 	f.Observed, f.Threshold = number(w.Value), threshold(w.Spec)
 	for _, p := range w.Group {
@@ -66,6 +68,8 @@ func (f *Finding) note(w *window.Firing) {
 		}
 		f.Notes[name] = value
 	}
+	put(!w.Began.IsZero(), export.BeganField, w.Began.Format(time.RFC3339Nano))
+	put(!w.Ended.IsZero(), export.EndedField, w.Ended.Format(time.RFC3339Nano))
 	put(w.Approximate, "approximate", "true")
 	put(w.Approximate && w.Error > 0, "error", strconv.FormatFloat(w.Error, 'g', 3, 64))
 	put(w.Incomplete, "incomplete", "true")

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cairnstream/cairn/export"
 	"github.com/cairnstream/cairn/processor/cloudtrail"
 	"github.com/cairnstream/cairn/processor/identity"
 	"github.com/cairnstream/cairn/processor/resource"
@@ -185,10 +186,11 @@ func TestACorrelationIsOneFinding(t *testing.T) {
 		t.Errorf("%+v", row)
 	}
 	if row.TriggerEventID != "00000000-0000-4000-8000-000000000003" || row.RuleKind != "correlation" || *row.Region != "us-east-1" || *row.ActorRoot != "arn:aws:iam::111122223333:user/ann" ||
-		row.Fields["userAgent"] != "cli" || *row.WindowEndTS != testStart.Add(2*time.Minute).UnixMilli() || row.Sequence != "3" {
+		row.Fields["userAgent"] != "cli" || *row.WindowEndTS != testStart.Add(2*time.Minute).UnixMilli() ||
+		*row.WindowStartTS != testStart.Add(2*time.Minute-10*time.Minute+time.Second).UnixMilli() || row.Fields[export.BeganField] != "2026-03-01T10:00:00Z" || row.Fields[export.EndedField] != "2026-03-01T10:02:00Z" || row.Sequence != "3" {
 		t.Errorf("%+v", row)
 	}
-	if want := "Burst: 3 events (limit 3) by user/ann in account 111122223333 (prod) from 2026-03-01 09:52:01 to 10:02:00 UTC; the last was A (a) from 198.51.100.7"; f.Summary != want {
+	if want := "Burst: 3 events (limit 3) by user/ann in account 111122223333 (prod) from 2026-03-01 10:00:00 to 10:02:00 UTC; the last was A (a) from 198.51.100.7"; f.Summary != want {
 		t.Errorf("%s\n%s", f.Summary, want)
 	}
 	for i := range s.found {

@@ -41,6 +41,7 @@ type Finding struct {
 	Time    time.Time // of the step, in event time
 
 	From, To                      time.Time // the window, both included; zero where there is none
+	Began, Ended                  time.Time // first and last event of a correlation's finding; zero where not known
 	Group                         []Pair
 	Observed, Threshold, Expected *float64
 

@@ -99,13 +99,35 @@ func correlated(f *Finding) string {
 		s += map[bool]string{true: " with ", false: " by "}[strings.HasSuffix(name, " "+p.Value)] + name
 	}
 	s += prefixed(" in account ", account(f))
-	if !f.From.IsZero() {
-		s += period(f.From, f.To)
-	}
+	s += lasting(f)
 	if f.Name != "" {
-		s += "; the last was " + call(f) + prefixed(" by ", byWhom(f)) + origin(f)
+		s += "; " + place(f) + " " + call(f) + prefixed(" by ", byWhom(f)) + origin(f)
 	}
 	return s
+}
+
+// place says which of its events the one in hand is. Events arrive in any order:
+// the one that completes a finding need not be the newest.
+func place(f *Finding) string {
+	switch n := len(f.EventIDs); {
+	case n == 0 || f.EventIDs[n-1] == f.EventID:
+		return "the last was"
+	case f.Step == End:
+		return "it was completed by"
+	}
+	return "the last to arrive was"
+}
+
+// lasting is from when to when the events were, which may be much shorter than
+// the window in which they were counted.
+func lasting(f *Finding) string {
+	switch {
+	case !f.Began.IsZero():
+		return period(f.Began, f.Ended)
+	case !f.From.IsZero():
+		return period(f.From, f.To)
+	}
+	return ""
 }
 
 // byWhom is who completed it, unless the group has said so.
@@ -234,7 +256,7 @@ func spell(d time.Duration) string {
 // period is a window of time; the day and the zone stand once.
 func period(from, to time.Time) string {
 	switch {
-	case from.Equal(to):
+	case from.Unix() == to.Unix():
 		return " at " + from.Format(clock)
 	case from.Format(time.DateOnly) == to.Format(time.DateOnly):
 		return from.Format(" from "+time.DateTime) + to.Format(" to 15:04:05 MST")

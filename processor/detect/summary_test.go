@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -76,6 +77,18 @@ func TestSentencesAboutSeveralCalls(t *testing.T) {
 			f.Parts = []Part{{Rule: f.Rule.Parts[0].Rule, Events: 1}, {Rule: f.Rule.Parts[1].Rule}}
 			f.Group, f.From = []Pair{{"requestParameters.name", "main"}}, f.To
 		}, "Title: user/ann called UpdateFunctionCode (lambda) with name main in account 111122223333 (shop) from 198.51.100.7 at 2026-03-01 10:00:00 UTC; within 30m this did not come: Trail started"},
+		"events of a few seconds in a long window": {func(f *Finding) {
+			spec(&window.Spec{Type: window.EventCount})(f)
+			f.Began, f.Ended = testStart.Add(-1500*time.Millisecond), testStart.Add(-300*time.Millisecond)
+		}, "Title: 20 events (limit 10) by user/ann in account 111122223333 (shop) from 2026-03-01 09:59:58 to 09:59:59 UTC; the last was UpdateFunctionCode (lambda) from 198.51.100.7"},
+		"events of one second": {func(f *Finding) {
+			spec(&window.Spec{Type: window.EventCount})(f)
+			f.Began, f.Ended = testStart, testStart.Add(300*time.Millisecond)
+		}, "Title: 20 events (limit 10) by user/ann in account 111122223333 (shop) at 2026-03-01 10:00:00 UTC; the last was UpdateFunctionCode (lambda) from 198.51.100.7"},
+		"completed by one that arrived late": {func(f *Finding) {
+			spec(&window.Spec{Type: window.EventCount})(f)
+			f.EventIDs = []string{"e", "newer"}
+		}, "Title: 20 events (limit 10) by user/ann" + strings.Replace(end, "the last was", "the last to arrive was", 1)},
 		"an end": {func(f *Finding) { spec(&window.Spec{Type: window.EventCount})(f); f.Step = End }, "Title: over; 20 events by user/ann" + end},
 	} {
 		if got := correlated(seen(c.change)); got != c.want {
