@@ -9,7 +9,7 @@ import (
 )
 
 type dlqCmd struct {
-	List    dlqListCmd    `cmd:"" help:"List the records that could not be decoded, with the reason."`
+	List    dlqListCmd    `cmd:"" default:"withargs" help:"List the records that could not be decoded, with the reason; the same as dlq alone."`
 	Redrive dlqRedriveCmd `cmd:"" help:"Decode them again with this program, and hand over what it can read now."`
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cairnstream/cairn/export"
+	"github.com/cairnstream/cairn/processor"
 	"github.com/cairnstream/cairn/state/blob"
 )
 
@@ -20,7 +21,7 @@ type findingsCmd struct {
 type findingsListCmd struct {
 	place
 	output
-	Severity   string `help:"At least this severity: informational, low, medium, high, critical." default:"low" aliases:"min-severity" placeholder:"LEVEL"`
+	Severity   string `help:"At least this severity: informational, low, medium, high, critical." name:"min-severity" default:"low" aliases:"severity" placeholder:"LEVEL"`
 	Rule       string `help:"Only rules whose id is this or whose title contains it." placeholder:"TEXT"`
 	Kind       string `help:"Only rules of this kind: match, correlation, first_seen, baseline, resource." placeholder:"KIND"`
 	Account    string `help:"Only this account." placeholder:"ID"`
@@ -43,7 +44,7 @@ func (c *findingsListCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	_, lake, err := c.findingsLake(e.ctx)
+	at, lake, err := c.findingsLake(e.ctx)
 	if err != nil {
 		return err
 	}
@@ -59,6 +60,30 @@ func (c *findingsListCmd) Run(e *env) error {
 		return printJSON(e.out, map[string]any{"findings": allColumns(rowsOfLives(lives))})
 	}
 	c.print(e, lives)
+	if len(lives) == 0 {
+		return at.tellOpen(e)
+	}
+	return nil
+}
+
+// tellOpen says how many rows a worker has that are in no file yet: for the first
+// minutes of a fleet these are all.
+func (p place) tellOpen(e *env) error {
+	state, err := p.openState(e.ctx)
+	if err != nil {
+		return err
+	}
+	shards, err := processor.Manifests(e.ctx, state, p.app())
+	if err != nil {
+		return err
+	}
+	var open int64
+	for _, m := range shards {
+		open += openRows(m)
+	}
+	if open > 0 {
+		_, _ = fmt.Fprintf(e.out, "%s not yet in a file, where commands find them: look again after --roll-age of \"cairn run\"\n", plural(open, "row"))
+	}
 	return nil
 }
 
@@ -91,7 +116,7 @@ func (p place) findingsLake(ctx context.Context) (place, blob.Store, error) {
 func (c *findingsListCmd) filter() (func(*life) bool, error) {
 	switch {
 	case !slices.Contains(levels, c.Severity):
-		return nil, oneOf("--severity", c.Severity, levels...)
+		return nil, oneOf("--min-severity", c.Severity, levels...)
 	case c.Kind != "" && !slices.Contains(findingKinds, c.Kind):
 		return nil, oneOf("--kind", c.Kind, findingKinds...)
 	case c.By != "" && !slices.Contains(groupings, c.By):

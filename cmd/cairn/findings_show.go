@@ -141,7 +141,7 @@ func findLife(lives []life, id string) (life, error) {
 	case len(found) == 1 && id != "":
 		return found[0], nil
 	case len(found) == 0:
-		return life{}, fmt.Errorf("no finding %q in the lake: \"cairn findings --severity informational --limit 0\" lists all ids; what was found in the last minutes may not be in a file yet", id)
+		return life{}, fmt.Errorf("no finding %q in the lake: \"cairn findings --min-severity informational --limit 0\" lists all ids; what was found in the last minutes may not be in a file yet", id)
 	}
 	return life{}, fmt.Errorf("%s begin with %q: write more of the id", plural(int64(len(found)), "finding"), id)
 }

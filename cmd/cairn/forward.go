@@ -19,7 +19,7 @@ type forwardCmd struct {
 	QueueURL   string        `help:"Forward the files that this SQS queue announces, until stopped." placeholder:"URL" env:"CAIRN_QUEUE_URL"`
 	FromStream string        `help:"Forward this Kinesis stream, whose producer keys at random, until stopped." placeholder:"NAME" env:"CAIRN_FROM_STREAM"`
 	From       string        `help:"Where to begin in --from-stream the first time: trim-horizon, latest, or a time such as 2026-03-01T10:00:00Z." default:"trim-horizon" env:"CAIRN_FROM"`
-	Data       string        `help:"Folder for all that Cairn keeps." default:"./cairn-data" placeholder:"DIR" env:"CAIRN_DATA_DIR"`
+	Data       string        `help:"Folder for all that Cairn keeps (default: ${default})." default:"./cairn-data" placeholder:"DIR" env:"CAIRN_DATA_DIR"`
 	State      string        `help:"Where the positions in --from-stream are kept: a folder or s3://bucket/prefix (default: DIR/state)." placeholder:"URL" env:"CAIRN_STATE"`
 	Visibility time.Duration `help:"How long a message stays hidden from others; extended while it is worked on." default:"2m" env:"CAIRN_VISIBILITY"`
 	Decoders   int           `help:"Files read and decoded at once; 0: one per core." default:"0" env:"CAIRN_DECODERS"`

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	_ "time/tzdata" // rules name time zones, and small images have no database of them
 
@@ -85,13 +86,28 @@ func run(e *env, args []string) int {
 	case exited >= 0:
 		return exited
 	case err != nil:
-		_, _ = fmt.Fprintf(e.err, "cairn: %v; see \"cairn --help\"\n", err)
+		_, _ = fmt.Fprintf(e.err, "cairn: %v; see \"%s --help\"\n", err, commandOf(err))
 		return exitUsage
 	}
 	if err := command.Run(); err != nil {
 		return e.fail(err)
 	}
 	return exitDone
+}
+
+// commandOf is the command that a mistake on the command line is about.
+func commandOf(err error) string {
+	name := "cairn"
+	var parse *kong.ParseError
+	if !errors.As(err, &parse) || parse.Context == nil {
+		return name
+	}
+	for _, p := range parse.Context.Path {
+		if p.Command != nil {
+			name = "cairn " + strings.TrimPrefix(p.Command.Path(), "cairn ")
+		}
+	}
+	return name
 }
 
 // usageError is a mistake on the command line that the parser cannot know.

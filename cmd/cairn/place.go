@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -13,7 +14,7 @@ import (
 
 // place are the flags that say where things are.
 type place struct {
-	Data  string `help:"Folder for all that Cairn keeps: lake, state, local cache." default:"./cairn-data" placeholder:"DIR" env:"CAIRN_DATA_DIR"`
+	Data  string `help:"Folder for all that Cairn keeps: lake, state, local cache (default: ${default})." default:"./cairn-data" placeholder:"DIR" env:"CAIRN_DATA_DIR"`
 	Lake  string `help:"The lake elsewhere: a folder or s3://bucket/prefix (default: DIR/lake)." placeholder:"URL" env:"CAIRN_LAKE"`
 	App   string `help:"Name of this consumer of a stream; its state lies below it." default:"cairn" env:"CAIRN_APP"`
 	State string `help:"Manifests and segments elsewhere: a folder or s3://bucket/prefix (default: DIR/state)." placeholder:"URL" env:"CAIRN_STATE"`
@@ -36,11 +37,35 @@ func (p place) openLake(ctx context.Context) (blob.Store, error)  { return open(
 func (p place) openState(ctx context.Context) (blob.Store, error) { return open(ctx, p.stateURL()) }
 
 func open(ctx context.Context, url string) (blob.Store, error) {
+	if file := fileAbove(url); file != "" {
+		return nil, fmt.Errorf("%s is a file: name a folder with --data, --lake or --state; files to read stand behind the command, as in \"cairn replay FILE\"", file)
+	}
 	s, err := blob.Open(ctx, url)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open %s: %w", url, err)
 	}
 	return s, nil
+}
+
+// fileAbove is the part of a path that is a file although a folder is meant, ""
+// if there is none.
+func fileAbove(path string) string {
+	if strings.HasPrefix(path, "s3://") {
+		return ""
+	}
+	for {
+		if info, err := os.Stat(path); err == nil {
+			if info.IsDir() {
+				return ""
+			}
+			return path
+		}
+		above := filepath.Dir(path)
+		if above == path {
+			return ""
+		}
+		path = above
+	}
 }
 
 // reader is the place of a command that only reads. Without data of one's own
@@ -53,6 +78,9 @@ func (p place) reader(ctx context.Context) (place, blob.Store, error) {
 		}
 		s, err := at.openState(ctx)
 		return at, s, err
+	}
+	if file := fileAbove(p.stateURL()); file != "" {
+		return p, nil, fmt.Errorf("%s is a file: name the folder that \"cairn replay\" or \"cairn run\" filled with --data", file)
 	}
 	return p, nil, errors.New("nothing in " + p.stateURL() + " yet: run \"cairn replay\" first, or name the folder with --data")
 }

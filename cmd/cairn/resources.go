@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -14,7 +15,7 @@ import (
 )
 
 type resourcesCmd struct {
-	List    resourcesListCmd    `cmd:"" help:"List resources."`
+	List    resourcesListCmd    `cmd:"" default:"withargs" help:"List resources; the same as resources alone."`
 	Show    resourcesShowCmd    `cmd:"" help:"Show all that is known of one resource."`
 	History resourcesHistoryCmd `cmd:"" help:"Show who changed a resource, when and how."`
 }
@@ -100,18 +101,50 @@ func (c *resourcesListCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	types := typesOf(rows)
 	rows = slices.DeleteFunc(rows, func(r export.ResourceRow) bool { return !c.wants(&r) })
 	if c.json() {
 		return printJSON(e.out, map[string]any{"resources": allColumns(rows)})
 	}
-	return c.print(e, rows)
+	if err := c.print(e, rows); err != nil || len(rows) > 0 {
+		return err
+	}
+	_, err = fmt.Fprintln(e.out, c.hint(types))
+	return err
+}
+
+func typesOf(rows []export.ResourceRow) []string {
+	seen := map[string]bool{}
+	for i := range rows {
+		seen[rows[i].Type] = true
+	}
+	return slices.Sorted(maps.Keys(seen))
+}
+
+// hint says what there is for somebody who found nothing.
+func (c *resourcesListCmd) hint(types []string) string {
+	const most = 12
+	switch n := len(types); {
+	case n == 0 && c.AsOf != "":
+		return "no resource was known at " + c.AsOf + ": no change in the lake is that old"
+	case n == 0:
+		return "the inventory is empty: no event in the lake made or changed a resource"
+	case c.Type != "" && !slices.ContainsFunc(types, c.ofType):
+		return "no such type is known; there are " + strings.Join(types[:min(n, most)], ", ") + more(n-most)
+	}
+	return "the inventory has resources, and none passes all filters: leave one out, or add --status deleted for those that are gone"
+}
+
+// ofType tells whether a type is that of --type.
+func (c *resourcesListCmd) ofType(name string) bool {
+	prefix, wild := strings.CutSuffix(c.Type, "*")
+	return c.Type == "" || name == c.Type || wild && strings.HasPrefix(name, prefix)
 }
 
 // wants tells whether a resource passes the filters.
 func (c *resourcesListCmd) wants(r *export.ResourceRow) bool {
-	prefix, wild := strings.CutSuffix(c.Type, "*")
 	switch {
-	case c.Type != "" && r.Type != c.Type && !(wild && strings.HasPrefix(r.Type, prefix)),
+	case !c.ofType(r.Type),
 		c.Account != "" && r.AccountID != c.Account,
 		c.Region != "" && r.Region != c.Region,
 		c.Owner != "" && value(r.Owner) != c.Owner,

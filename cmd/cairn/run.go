@@ -44,7 +44,7 @@ type runCmd struct {
 	Encoders       int           `help:"Parquet files encoded at once, by one shard at a time." default:"2" env:"CAIRN_ENCODERS"`
 	Catalogue      []string      `help:"Folder of inventory catalogue files to add (repeatable)." placeholder:"DIR" env:"CAIRN_CATALOGUE"`
 	GC             string        `help:"Garbage in the stores: on, report (count it only) or off." default:"on" name:"gc" env:"CAIRN_GC"`
-	Listen         string        `help:"Address of /livez, /readyz and /metrics; empty: none." default:"127.0.0.1:9464" placeholder:"ADDR" env:"CAIRN_LISTEN"`
+	Listen         string        `help:"Address of /livez, /readyz and /metrics (default: ${default}); empty: none." default:"127.0.0.1:9464" placeholder:"ADDR" env:"CAIRN_LISTEN"`
 	Pprof          bool          `help:"Serve profiles at /debug/pprof/ too." env:"CAIRN_PPROF"`
 	LogFormat      string        `help:"text or json." default:"text" env:"CAIRN_LOG_FORMAT"`
 }

@@ -11,7 +11,7 @@ import (
 )
 
 type stateCmd struct {
-	Show   stateShowCmd   `cmd:"" help:"Show where each shard stands: checkpoint, watermark, sizes."`
+	Show   stateShowCmd   `cmd:"" default:"withargs" help:"Show where each shard stands: checkpoint, watermark, sizes; the same as state alone."`
 	Verify stateVerifyCmd `cmd:"" help:"Read all segments and hold them against the manifests' hashes."`
 }
 
