@@ -149,12 +149,20 @@ func (d *dossier) tallied(get func(*export.EventRow) *string) string {
 	return strings.Join(parts, ", ")
 }
 
-// when is the time of the window, or of the event, and how long it took to get
+// when is the time of the events, of the window in which they count, or of the
+// one event, and how long it took to get
 // here.
 func (d *dossier) when() string {
 	r := d.steps[0]
 	text := stamp(&r.EventTS) + " UTC"
-	switch {
+	began, err := time.Parse(time.RFC3339, r.Fields[export.BeganField])
+	ended, err2 := time.Parse(time.RFC3339, r.Fields[export.EndedField])
+	switch first := began.UnixMilli(); {
+	case err == nil && err2 == nil && began.Unix() != ended.Unix():
+		text = stamp(&first) + " to " + ended.UTC().Format(time.TimeOnly) + " UTC"
+	case err == nil && err2 == nil && time.UnixMilli(r.EventTS).Sub(ended) >= time.Second:
+		text = stamp(&first) + " UTC, decided " + stamp(&r.EventTS)
+	case err == nil && err2 == nil:
 	case r.WindowStartTS == nil || r.WindowEndTS == nil:
 	case *r.WindowStartTS == *r.WindowEndTS:
 		text = stamp(r.WindowStartTS) + " UTC, decided " + stamp(&r.EventTS)
@@ -257,11 +265,20 @@ func (d *dossier) printEvents(w io.Writer, on page) {
 	case n < total:
 		_, _ = fmt.Fprintf(w, "; %d are known", n)
 	}
-	_, _ = fmt.Fprintln(w, "; * is the one that completed it")
+	_, _ = fmt.Fprintln(w, "; * is the one that completed it"+d.lateness())
 	d.eventTable(shown, on.table).print(w)
 	if len(d.missing) > 0 {
 		_, _ = fmt.Fprintf(w, "not in the lake, or not yet: %s\n", strings.Join(d.missing[:min(len(d.missing), 5)], ", ")+more(len(d.missing)-5))
 	}
+}
+
+// lateness explains a mark that does not stand at the last event of the start.
+func (d *dossier) lateness() string {
+	r := d.steps[0]
+	if n := len(r.EventIDs); n == 0 || r.EventIDs[n-1] == r.TriggerEventID {
+		return ""
+	}
+	return ": it arrived after later ones"
 }
 
 // eventTable has a line for each event. What all have in common is told above,

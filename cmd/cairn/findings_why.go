@@ -150,7 +150,7 @@ func (d *dossier) stepEvents(ids string) string {
 var explained = []string{
 	"score", "probability", "upper_band", "confidence", "active_windows", "bucket", "population_score", "baseline_per_minute", "baseline_minutes",
 	"insight_per_minute", "insight_minutes", "attributed_events", "approximate", "error", "incomplete", "learning", "void", "merged_into",
-	"new_for", "other_parents", "parent_since", "reason", "direction",
+	"new_for", "other_parents", "parent_since", "reason", "direction", export.BeganField, export.EndedField,
 }
 
 // plainFields are those that the rule names.

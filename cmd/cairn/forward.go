@@ -168,8 +168,8 @@ func (c *forwardCmd) print(e *env, r *forwarded) error {
 	p := func(format string, args ...any) { _, _ = fmt.Fprintf(e.out, format, args...) }
 	p("Forwarded %s from %s to the stream %s: %s of JSON in %.1f s (%s events/s)\n", plural(r.Events, "event"), c.source(r),
 		c.Stream, size(r.Bytes), r.ElapsedSeconds, count(int64(r.EventsPerSecond)))
-	p("  %s of %s (%s aggregates) in %s, %s sent again\n", plural(r.Records, "record"), size(r.Sent.Bytes), count(r.Aggregates), plural(r.Requests, "request"), count(r.Retries))
-	p("  %s not decoded and forwarded as it is, %s control%s\n", plural(r.Undecodable, "piece"), count(r.Control), skipped(int(r.Skipped)))
+	p("  %s of %s (%s) in %s, %s sent again\n", plural(r.Records, "record"), size(r.Sent.Bytes), plural(r.Aggregates, "aggregate"), plural(r.Requests, "request"), count(r.Retries))
+	p("  %s forwarded without being decoded, %s control%s\n", plural(r.Undecodable, "piece"), count(r.Control), skipped(int(r.Skipped)))
 	if q := r.Queue; q != nil {
 		p("  %s received, %s deleted, %s left to the queue's redrive policy\n", plural(q.Messages, "message"), count(q.Deleted), count(q.Failed))
 	}

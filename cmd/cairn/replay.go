@@ -78,6 +78,8 @@ type report struct {
 	// QuarantinedIn are the files of this run with pieces that could not be decoded.
 	QuarantinedIn []replay.Rejected `json:"quarantined_in,omitempty"`
 
+	Findings int64 `json:"findings"` // that the lake holds, of this run and of those before
+
 	Totals counts `json:"totals"`
 }
 
@@ -88,7 +90,7 @@ type counts struct {
 	Quarantined     int64 `json:"quarantined"`
 	Control         int64 `json:"control"`
 	Late            int64 `json:"late"`
-	Findings        int64 `json:"findings"`
+	FindingRows     int64 `json:"finding_rows"` // steps of findings: start, update, end
 	Alerts          int64 `json:"alerts"`
 	Resources       int64 `json:"resources"`
 	ResourceChanges int64 `json:"resource_changes"`
@@ -230,5 +232,5 @@ func newReport(r *replay.Result, in *replay.Inputs, elapsed time.Duration, cfg r
 
 func countsOf(c manifest.Counts, resources int64) counts {
 	return counts{Events: c.Rows, Bytes: c.Bytes, Duplicates: c.Duplicates, Quarantined: c.Quarantined, Control: c.Control,
-		Late: c.Late, Findings: c.Findings, Alerts: c.Alerts, Resources: resources, ResourceChanges: c.Changes}
+		Late: c.Late, FindingRows: c.Findings, Alerts: c.Alerts, Resources: resources, ResourceChanges: c.Changes}
 }

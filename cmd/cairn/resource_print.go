@@ -115,10 +115,23 @@ func what(r *export.ChangeRow) string {
 		parts = append(parts, "untag "+k)
 	}
 	for _, m := range r.RelationsAdded {
-		parts = append(parts, "+"+m.Kind+" "+m.ResourceKey[strings.LastIndexByte(m.ResourceKey, '/')+1:])
+		parts = append(parts, "+"+m.Kind+" "+related(m.ResourceKey))
 	}
 	for _, m := range r.RelationsRemoved {
-		parts = append(parts, "-"+m.Kind+" "+m.ResourceKey[strings.LastIndexByte(m.ResourceKey, '/')+1:])
+		parts = append(parts, "-"+m.Kind+" "+related(m.ResourceKey))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// related is the last part of the key or the ARN of a resource; what is no name
+// of a resource, as a rule of a security group, stands whole.
+func related(name string) string {
+	parts := strings.SplitN(name, "/", 4)
+	switch {
+	case len(parts) == 4 && strings.Contains(parts[2], "::"):
+		return parts[3]
+	case strings.HasPrefix(name, "arn:"):
+		return name[strings.LastIndexByte(name, '/')+1:]
+	}
+	return name
 }

@@ -16,7 +16,11 @@ import (
 // print shows what a replay did: one object for programs; for people the
 // counts, the findings, the inventory, and what to try next.
 func (c *replayCmd) print(e *env, at place, cfg replay.Config, result *replay.Result, r *report) error {
-	if c.json() {
+	findings, err := firstSteps(e, cfg)
+	if err != nil {
+		return err
+	}
+	if r.Findings = int64(len(findings)); c.json() {
 		return printJSON(e.out, r)
 	}
 	p := func(format string, args ...any) { _, _ = fmt.Fprintf(e.out, format, args...) }
@@ -28,12 +32,12 @@ func (c *replayCmd) print(e *env, at place, cfg replay.Config, result *replay.Re
 	case result.Resumed && result.Run.In == 0:
 		p("Nothing new: all files were replayed before\n")
 	default:
-		p("Replayed %s of %s: %s events, %s of JSON, in %.1f s (%s events/s)\n", plural(int64(r.Files), "file"), cmp.Or(strings.Join(c.Paths, " "), "the bundled sample"),
-			count(r.Events), size(r.Bytes), r.ElapsedSeconds, count(int64(r.EventsPerSecond)))
+		p("Replayed %s of %s: %s, %s of JSON, in %.1f s (%s events/s)\n", plural(int64(r.Files), "file"), cmp.Or(strings.Join(c.Paths, " "), "the bundled sample"),
+			plural(r.Events, "event"), size(r.Bytes), r.ElapsedSeconds, count(int64(r.EventsPerSecond)))
 	}
-	p("  %s duplicates, %s quarantined, %s control, %s late%s\n", count(r.Duplicates), count(r.Quarantined), count(r.Control), count(r.Late), skipped(r.SkippedFiles))
+	p("  %s, %s quarantined, %s control, %s late%s\n", plural(r.Duplicates, "duplicate"), count(r.Quarantined), count(r.Control), count(r.Late), skipped(r.SkippedFiles))
 	if result.Resumed {
-		p("  went on where an earlier replay of these files had ended; the lake now holds %s events\n", count(r.Totals.Events))
+		p("  went on where an earlier replay of these files had ended; the lake now holds %s\n", plural(r.Totals.Events, "event"))
 	}
 	if result.Other.Rules {
 		p("  the rules have changed since: what was replayed before was judged by the old ones; to judge all anew use another --data\n")
@@ -50,10 +54,6 @@ func (c *replayCmd) print(e *env, at place, cfg replay.Config, result *replay.Re
 	}
 	if n := len(r.UnknownAccounts); n > 0 {
 		p("  %s not in %s: %s\n", plural(int64(n), "account"), c.Accounts, strings.Join(r.UnknownAccounts[:min(n, 5)], ", ")+more(n-5))
-	}
-	findings, err := readFindings(e, cfg)
-	if err != nil {
-		return err
 	}
 	p("\nFINDINGS  %s, from %s\n", count(int64(len(findings))), plural(int64(len(byRule(findings))), "rule"))
 	ruleTable(e, findings).print(e.out)
@@ -97,14 +97,16 @@ func plural(n int64, what string) string {
 	return count(n) + " " + what + "s"
 }
 
-// readFindings reads all findings of the lake.
-func readFindings(e *env, cfg replay.Config) ([]export.FindingRow, error) {
-	var rows []export.FindingRow
-	for row, err := range export.ReadRows[export.FindingRow](e.ctx, cfg.Shard.Lake, export.Selection{}) {
-		if err != nil {
-			return nil, err
-		}
-		rows = append(rows, *row)
+// firstSteps are the rows that began the findings of the lake: further rows of
+// a finding tell how it went on.
+func firstSteps(e *env, cfg replay.Config) ([]export.FindingRow, error) {
+	lives, err := readLives(e.ctx, cfg.Shard.Lake)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]export.FindingRow, len(lives))
+	for i := range lives {
+		rows[i] = lives[i].steps[0]
 	}
 	return rows, nil
 }
