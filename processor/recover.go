@@ -142,11 +142,14 @@ func openManifest(ctx context.Context, cfg *Config) (*manifest.Handle, error) {
 	return handle, m.CheckIdentity(manifest.Identity{App: cfg.App, Stream: cfg.Stream, Shard: cfg.Shard})
 }
 
+// ErrOtherFiles says that a replay was begun with other files than now.
+var ErrOtherFiles = errors.New("made from other files")
+
 func otherSource(cfg *Config, have, want string) error {
 	if cfg.CommitEvery > 0 {
 		return fmt.Errorf("the state in %s was made from the stream %s, this one is %s: a stream that was made again needs another --app, or a new --state and --lake", cfg.State.URL(), have, want)
 	}
-	return fmt.Errorf("the state in %s was made from other files: name the same files as before, to which newer ones may be added, or use another --data", cfg.State.URL())
+	return fmt.Errorf("the state in %s was %w: name the same files as before, to which newer ones may be added, or use another --data", cfg.State.URL(), ErrOtherFiles)
 }
 
 // restore brings the shard to the last commit.

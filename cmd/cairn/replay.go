@@ -122,6 +122,12 @@ func (c *replayCmd) Run(e *env) error {
 	start := time.Now()
 	result, err := replay.Run(e.ctx, cfg, in)
 	bar.finish()
+	switch {
+	case errors.Is(err, processor.ErrOtherFiles):
+		return missing(at, in, err)
+	case err == nil, errors.Is(err, context.Canceled): // what was committed is of these files
+		err = errors.Join(err, keepNames(at, in))
+	}
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/cairnstream/cairn/state/blob"
+	"github.com/cairnstream/cairn/state/manifest"
 )
 
 // TestStateVerifyFindsDamage flips one bit in the middle of each segment in
@@ -42,5 +45,28 @@ func TestStateVerifyFindsDamage(t *testing.T) {
 		if err := os.WriteFile(s, data, 0o644); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestOpenRowsAreTold: who finds nothing learns that rows wait for their file.
+func TestOpenRowsAreTold(t *testing.T) {
+	dir := t.TempDir()
+	object[report](t, "replay", "--data", dir)
+	store, err := blob.Open(t.Context(), filepath.Join(dir, "sample", "state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	handle, err := manifest.Open(t.Context(), store, manifest.Key("cairn", "replay", "shardId-000000000000"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := handle.Current().Clone()
+	next.Ckpt++
+	next.RowLogs = append(next.RowLogs, manifest.RowLog{Key: "cairn/replay/shardId-000000000000/rows/1", Ckpt: next.Ckpt, Tables: map[string]manifest.TableSize{"events": {Rows: 7}}})
+	if err := handle.Commit(t.Context(), next); err != nil {
+		t.Fatal(err)
+	}
+	if out := said(t, "findings", "--data", dir, "--rule", "nothing"); !strings.Contains(out, "7 rows not yet in a file") {
+		t.Error(out)
 	}
 }
