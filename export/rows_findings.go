@@ -45,3 +45,10 @@ const (
 	BeganField = "events.first"
 	EndedField = "events.last"
 )
+
+// ReasonField is the name in Fields of why a finding ended; NotKnown says that
+// its resource was changed in a way which left open whether it still holds.
+const (
+	ReasonField = "reason"
+	NotKnown    = "no_longer_known"
+)

@@ -213,6 +213,8 @@ func (l *life) severity() string {
 func (l *life) note() string {
 	r := l.now()
 	switch {
+	case r.State == "resolved" && r.Fields[export.ReasonField] == export.NotKnown:
+		return "not known"
 	case r.State == "resolved":
 		return "resolved"
 	case r.SuppressedBy != nil:

@@ -48,6 +48,9 @@ func newTally(d *dossier, windows int) *tally {
 	if first.WindowStartTS == nil || first.WindowEndTS == nil || !correlation && first.RuleKind != rule.KindBaseline.String() {
 		return nil
 	}
+	if d.waited() {
+		return nil // what did not happen has no bars; the sentence says what was waited for, and until when
+	}
 	t := &tally{d: d, acts: map[string][]float64{}, seen: map[string]bool{}}
 	end := time.UnixMilli(*first.WindowEndTS).UTC()
 	if correlation {
@@ -68,6 +71,11 @@ func newTally(d *dossier, windows int) *tally {
 	t.place, t.start = windows-1, end.Add(-time.Duration(windows)*t.step)
 	t.rule = make([]measure, windows+windowsAfter)
 	return t
+}
+
+// waited tells that the finding is about what did not come.
+func (d *dossier) waited() bool {
+	return d.same() && d.rule.Correlation != nil && d.rule.Correlation.Denies()
 }
 
 func (t *tally) end() time.Time { return t.start.Add(time.Duration(len(t.rule)) * t.step) }

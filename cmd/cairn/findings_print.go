@@ -178,6 +178,8 @@ func (d *dossier) when() string {
 func (d *dossier) noteInFull(note string) string {
 	r := d.now()
 	switch {
+	case r.State == "resolved" && r.Fields[export.ReasonField] == export.NotKnown:
+		return "no longer known to hold: a later change left open whether it does"
 	case r.SuppressedBy != nil:
 		return "held back: finding " + shortID(*r.SuppressedBy) + " is about the same"
 	case r.Staged:

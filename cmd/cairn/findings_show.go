@@ -93,6 +93,8 @@ func (c *findingsShowCmd) writeSVG(d *dossier) error {
 	switch {
 	case c.SVG == "":
 		return nil
+	case d.chart == nil && d.waited():
+		return errors.New("a finding about what did not come has no chart: there is nothing to count")
 	case d.chart == nil:
 		return fmt.Errorf("a finding of kind %s has no chart: only correlations and baselines count in windows", d.now().RuleKind)
 	}

@@ -30,6 +30,9 @@ func (d *dossier) why() string {
 		}
 		return text + prefixed("; watched since ", f["parent_since"])
 	case "correlation":
+		if d.waited() {
+			return "waited for it until " + stamp(&d.steps[0].EventTS) + " UTC"
+		}
 		return numbers(r) + prefixed(", ", plural(r.EventCount, "event"))
 	case "resource":
 		return "the state of the resource is as the rule describes"

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cairnstream/cairn/export"
 	"github.com/cairnstream/cairn/processor"
+	"github.com/cairnstream/cairn/processor/resource"
 )
 
 // printResource prints all that is known of a resource, a line each.
@@ -95,6 +96,9 @@ func (c *resourcesHistoryCmd) Run(e *env) error {
 		t.add(time.UnixMilli(r.EventTS).UTC().Format(time.DateTime), r.Effect, r.EventName, value(r.State), short(value(r.ActorRoot)), what(&r))
 	}
 	t.print(e.out)
+	if last := changes[len(changes)-1]; value(last.State) == resource.StateCreating {
+		_, _ = fmt.Fprintln(e.out, "\nCloudTrail does not report when a creation is over: the inventory shows it as active some time after the last change")
+	}
 	return nil
 }
 

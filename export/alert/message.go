@@ -75,7 +75,7 @@ type What struct {
 
 // When it happened, event time, RFC 3339 with milliseconds.
 type When struct {
-	Time  string `json:"time"` // of this step
+	Time string `json:"time"` // of this step
 	// First and Last are the events of the finding; of a baseline the window.
 	First string `json:"first,omitzero"`
 	Last  string `json:"last,omitzero"`
@@ -244,6 +244,8 @@ func reasons(r *export.FindingRow, w *Why) (out []string) {
 		}
 	}
 	switch {
+	case r.State == "resolved" && r.Fields[export.ReasonField] == export.NotKnown:
+		put(true, "a change left open whether it still holds: look at the resource")
 	case r.State == "resolved":
 		put(true, "what the rule looks for is no longer so")
 	case r.RuleKind == "first_seen":

@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/cairnstream/cairn/export"
 	"github.com/cairnstream/cairn/processor/rule"
 	"github.com/cairnstream/cairn/state/key"
 )
@@ -220,10 +221,26 @@ func (d *Detector) holds(r *rule.Rule, t *Touched, holding []*rule.Rule, at rule
 	return slices.Contains(holding, r)
 }
 
+// blurred tells that a change left something of the resource unknown: then a
+// condition that no longer holds may hold all the same.
+func blurred(t *Touched) bool {
+	for _, name := range t.After("resource.unknown") {
+		if t.Before == nil || !slices.Contains(t.Before("resource.unknown"), name) {
+			return true
+		}
+	}
+	return false
+}
+
 // resolved tells that a finding about a resource is over.
 func (d *Detector) resolved(r *rule.Rule, o *open, t *Touched) {
 	f := d.start(r)
 	f.ID, f.Step, f.Resolved, f.Level = o.Finding, End, true, o.Level
 	f.Resources, f.Group = []string{t.Key}, []Pair{{"resource.key", t.Key}}
-	f.Summary = r.Title + ": over for " + resources(f) + ", where it was so since " + time.UnixMilli(o.Since).UTC().Format(clock) + "; " + act(f)
+	over := ": over for "
+	if !gone(t) && blurred(t) {
+		over = ": no longer known to hold for "
+		f.tell(export.ReasonField, export.NotKnown)
+	}
+	f.Summary = r.Title + over + resources(f) + ", where it was so since " + time.UnixMilli(o.Since).UTC().Format(clock) + "; " + act(f)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cairnstream/cairn/export"
 	"github.com/cairnstream/cairn/processor/resource"
 )
 
@@ -62,6 +63,23 @@ func TestFindingsOfResourcesStayOpen(t *testing.T) {
 		}
 		if row := resolved.Row("s"); row.State != "resolved" || *row.ActorRoot != "arn:aws:iam::111122223333:user/bob" || row.TriggerEventID == first.EventID {
 			t.Errorf("%s: %+v", name, row)
+		}
+	}
+}
+
+// TestWhatIsNotKnownIsNotSaidToBeMended: a change that leaves an attribute
+// unknown ends the finding, and says so; one that makes it known mends it.
+func TestWhatIsNotKnownIsNotSaidToBeMended(t *testing.T) {
+	for want, after := range map[string]Touched{
+		export.NotKnown: db("one", "resource.unknown", "encrypted"),
+		"":              db("one", "resource.encrypted", "true"),
+	} {
+		s := newStream(t, openRule)
+		s.event(ann, db("one", "resource.encrypted", "false"))
+		s.event(bob, after)
+		last := s.found[len(s.found)-1]
+		if reason := last.Row("s").Fields[export.ReasonField]; !last.Resolved || reason != want || strings.Contains(last.Summary, "no longer known to hold") != (want != "") {
+			t.Errorf("reason %q, want %q: %s", reason, want, last.Summary)
 		}
 	}
 }

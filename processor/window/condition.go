@@ -232,8 +232,8 @@ func (s *Spec) lower() bool {
 	return true
 }
 
-// denies says whether a temporal condition holds for want of a match.
-func (s *Spec) denies() bool {
+// Denies says whether a temporal condition holds for want of a match.
+func (s *Spec) Denies() bool {
 	ways, err := s.alternatives()
 	if err != nil || !s.temporal() {
 		return false
@@ -253,7 +253,7 @@ func (s *Spec) onArrival() bool {
 	case EventCount, ValueCount, ValueSum:
 		return s.lower() && !s.AtClose
 	case Temporal, TemporalOrdered:
-		return s.lower() && !s.denies() && !s.AtClose
+		return s.lower() && !s.Denies() && !s.AtClose
 	}
 	return false
 }

@@ -236,7 +236,7 @@ func (o *oracle) verdicts() (out []verdict) {
 	if !s.Suppress.None {
 		hold = int64(s.suppressFor().Seconds())
 	}
-	if s.denies() {
+	if s.Denies() {
 		wait = int64(s.Timespan.Seconds())
 	}
 	var run *verdict // its end, as far as it is known

@@ -59,7 +59,7 @@ func newRule(s *Spec) (*rule, error) {
 	}
 	r := &rule{spec: s, span: int64(s.Timespan / time.Second), gap: int64(s.Gap / time.Second), atClose: !s.onArrival(), limit: limitOf(s), groups: map[string]*group{}}
 	r.keep = r.span
-	if s.denies() {
+	if s.Denies() {
 		r.denies, r.wait, r.keep = true, r.span-1, 2*r.span
 	}
 	r.custom = len(s.Suppress.By) > 0 && !slices.Equal(s.Suppress.By, s.GroupBy)
