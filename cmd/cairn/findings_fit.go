@@ -16,7 +16,10 @@ import (
 // widthOf is how many columns a terminal has; false for what is none.
 func widthOf(e *env) (int, bool) {
 	if f, ok := e.out.(*os.File); ok {
-		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil {
+			if width <= 0 { // a terminal that does not tell, as of some containers
+				width = 120
+			}
 			return width, true
 		}
 	}
