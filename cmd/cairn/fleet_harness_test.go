@@ -319,18 +319,21 @@ func (f *crew) finish() {
 	}
 	all.Wait()
 	for range 3 {
-		waits := false
-		for _, m := range f.manifests() {
-			waits = waits || len(m.RowLogs)+len(m.Reports) > 0
+		waiting := map[string]int64{} // shards whose rows wait, and their epochs
+		for shard, m := range f.manifests() {
+			if len(m.RowLogs)+len(m.Reports) > 0 {
+				waiting[shard] = m.Epoch
+			}
 		}
-		if !waits {
+		if len(waiting) == 0 {
 			return
 		}
 		last := f.worker() // what a dead worker, or one that had just handed a shard over, has left
 		f.until("the rest is taken over", 30*time.Second, func() bool {
-			rows := f.leases()
-			for shard, m := range f.manifests() {
-				if !m.Closed && rows[shard].owner == "" {
+			// A lease may still name a dead worker; the epoch tells who owns.
+			now := f.manifests()
+			for shard, epoch := range waiting {
+				if now[shard].Epoch == epoch {
 					return false
 				}
 			}
