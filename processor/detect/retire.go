@@ -21,8 +21,9 @@ const (
 	// stays, in event time: for a roll-back, and while workers with two versions
 	// of the rules share the shards.
 	keepRetired = 24 * time.Hour
-	// maxSwept bounds the rows that one step of the watermark removes, so that a
-	// commit does not grow without a limit; the next step goes on.
+	// maxSwept bounds the rows of windows and baselines that one step of the
+	// watermark removes, so that no step takes long; the next one goes on. Rows of
+	// open findings are few and go at once.
 	maxSwept = 50_000
 )
 
