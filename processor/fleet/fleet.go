@@ -57,8 +57,10 @@ type Worker struct {
 	cfg     Config
 	consume *kcl.Worker
 
-	mu        sync.Mutex
-	unkeyed   bool          // the stream places records without regard to their key
+	mu      sync.Mutex
+	unkeyed bool // the stream places records without regard to their key
+
+	asking    sync.Mutex    // of the next two: rules and commits do not wait while the stream is asked
 	retention time.Duration // of the stream, when it was described
 	described time.Time
 }

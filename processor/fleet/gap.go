@@ -84,8 +84,8 @@ func trim(sequence string) string { return strings.TrimLeft(sequence, "0") }
 
 // retain is how long the stream keeps records.
 func (w *Worker) retain(ctx context.Context, now time.Time) (time.Duration, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	w.asking.Lock()
+	defer w.asking.Unlock()
 	if !w.described.IsZero() && now.Sub(w.described) < describeEvery {
 		return w.retention, nil
 	}
